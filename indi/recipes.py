@@ -1,0 +1,240 @@
+"""Every training as one frozen value: Table 2 to the letter, and its scaling to smaller profiles.
+
+A recipe holds all that decides the weights, so its hash names the training: the same recipe is the
+same run, wherever it is asked for. How fast it runs (device, compilation, workers) is not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, cast, get_args
+
+import torch
+
+from indi import degradations
+from indi.errors import InDIError, unknown
+from indi.process import noise_schedule, time_distribution
+from indi.unet import Output, UNet, Upsample
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training. The defaults are what all tasks of the paper share (Appendix B).
+
+    Attributes:
+        task: motion, defocus, jpeg, super_resolution or generation.
+        profile: smoke, laptop, gpu or paper.
+        data: image set to train on, as `datasets.load` knows it.
+        channels, multipliers: width and depth of the U-Net (Table 2).
+        eps: level of the perturbation, images in [-1, 1] ("noise" in Table 2).
+        p_t: distribution of t (Fig. 10a).
+        batch_size: images per step, over all processes together.
+        crop: side of the square training crops, pixels.
+        steps: optimiser steps.
+        learning_rate: of Adam, fixed.
+        degradation: name and options of how y is made from x; None where the data set brings y.
+        schedule: noise schedule, none, constant or brownian.
+        loss_p: 1 for the absolute error of the paper, 2 for the squared error (erratum 9).
+        ema_decay: of the weights used for evaluation, after a warm-up (see `training.ema_decay`).
+        precision: of the training; weights and optimiser stay float32.
+        seed: of initialisation, data, times and noise.
+        output, time_scale, zero_init, upsample: what Table 2 leaves open, see `unet.UNet`.
+    """
+
+    task: str
+    profile: str
+    data: str
+    channels: int
+    multipliers: tuple[int, ...]
+    eps: float
+    p_t: str
+    batch_size: int
+    crop: int
+    steps: int = 500_000
+    learning_rate: float = 1e-4
+    degradation: str | None = None
+    degradation_options: tuple[tuple[str, Any], ...] = ()
+    schedule: str = "constant"
+    loss_p: int = 1
+    ema_decay: float = 0.9999
+    precision: Precision = "bf16-mixed"
+    seed: int = 0
+    output: Output = "residual"
+    time_scale: float = 1000.0
+    zero_init: bool = False
+    upsample: Upsample = "nearest"
+
+    def __post_init__(self) -> None:
+        """Raise InDIError on a value outside its range, before anything is computed with it."""
+        noise_schedule(self.schedule)
+        time_distribution(self.p_t)
+        if self.loss_p not in (1, 2):
+            raise InDIError(f"loss_p is 1 (absolute error) or 2 (squared error), not {self.loss_p!r}.")
+        if self.output not in get_args(Output):
+            raise unknown("output", self.output, get_args(Output))
+        if self.precision not in get_args(Precision):
+            raise unknown("precision", self.precision, get_args(Precision))
+        for name in ("channels", "batch_size", "crop", "steps", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise InDIError(f"{name} must be positive, not {getattr(self, name)!r}.")
+        if self.eps < 0 or not 0 <= self.ema_decay < 1:
+            raise InDIError(f"eps >= 0 and 0 <= ema_decay < 1, not {self.eps!r} and {self.ema_decay!r}.")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a trained model is tried on. It does not change the weights, so it is not in the recipe.
+
+    Attributes:
+        data: image set, split "evaluate".
+        crop: side of the centre crop, pixels.
+        images: how many images, in the order of the set; None for all.
+        step_counts: numbers of steps N.
+        batch_size: images per call of F.
+        seed: of the degradation and of the perturbation; the same for every sampler and N, so that
+            differences are paired.
+    """
+
+    data: str
+    crop: int
+    images: int | None
+    step_counts: tuple[int, ...]
+    batch_size: int = 8
+    seed: int = 0
+
+
+# Table 2 (Appendix B), and for "generation" Sec. 6.1: it starts from noise at 64x64 on CelebA and
+# states no more; width, p(t), batch size and eps are ours there.
+PAPER: dict[str, Recipe] = {
+    "motion": Recipe("motion", "paper", "gopro", 64, (1, 2, 3, 4), 0.0, "bias_t1", 256, 128),
+    "defocus": Recipe("defocus", "paper", "dpdd", 64, (1, 2, 4, 4), 0.0, "linear_0.5", 1024, 128),
+    "jpeg": Recipe(
+        "jpeg", "paper", "div2k", 64, (1, 2, 4, 4), 0.06, "linear_1.0", 1024, 128,
+        degradation="jpeg", degradation_options=(("quality", 15),),
+    ),
+    "super_resolution": Recipe(
+        "super_resolution", "paper", "div2k", 96, (1, 2, 3, 4), 0.015, "bias_t1", 256, 256,
+        degradation="super_resolution",
+    ),
+    "generation": Recipe(
+        "generation", "paper", "celeba", 64, (1, 2, 3, 4), 0.0, "linear_0", 256, 64,
+        degradation="noise",
+    ),
+}  # fmt: skip
+
+TASKS = tuple(PAPER)
+
+# Sets with paired y (GoPro, DPDD) give way to a synthetic degradation where others stand in.
+_SYNTHETIC = {"motion": "motion", "defocus": "defocus"}
+
+# The rate: 1e-4 belongs to 500,000 steps; with the residual output 1e-3 trains a few hundred steps
+# three times better and stays stable.
+_SCALES: dict[str, dict[str, Any]] = {
+    "smoke": {"channels": 8, "batch_size": 8, "crop": 48, "steps": 150, "learning_rate": 2e-3},
+    "laptop": {"channels": 16, "batch_size": 16, "crop": 64, "steps": 5_000, "learning_rate": 1e-3},
+    "gpu": {"batch_size": 64, "steps": 5_000, "learning_rate": 3e-4},
+    "paper": {},
+}
+
+PROFILES = tuple(_SCALES)
+
+_DATA = {
+    "smoke": {"train": "embedded", "evaluate": "embedded", "generation": "embedded"},
+    "laptop": {"train": "bsds500+photos", "evaluate": "bsds500", "generation": "celeba_reduced"},
+    "gpu": {"train": "bsds500+photos", "evaluate": "bsds500", "generation": "celeba_reduced"},
+}
+
+_EVALUATIONS: dict[str, Evaluation] = {
+    "smoke": Evaluation("embedded", 128, None, (1, 2, 5, 20)),
+    "laptop": Evaluation("bsds500", 192, 100, (1, 2, 3, 5, 10, 20, 50, 100)),
+    "gpu": Evaluation("bsds500", 256, 100, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)),
+    "paper": Evaluation("", 0, None, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)),
+}
+
+
+def recipe(task: str, profile: str, **changes: Any) -> Recipe:
+    """The recipe of a task under a profile, with `changes` to single fields (an ablation's, say).
+
+    Raises:
+        InDIError: no such task, profile or field, or a value outside its range.
+    """
+    _check(task, profile)
+    scaled = PAPER[task]
+    if profile != "paper":
+        data = _DATA[profile]["generation" if task == "generation" else "train"]
+        scaled = replace(
+            scaled,
+            profile=profile,
+            data=data,
+            degradation=scaled.degradation or _SYNTHETIC[task],
+            **_SCALES[profile],
+        )
+        if task == "generation":
+            scaled = replace(scaled, crop=min(scaled.crop, 64))
+    valid = [f.name for f in fields(Recipe)]
+    for name in changes:
+        if name not in valid:
+            raise unknown("recipe field", name, valid)
+    return replace(scaled, **changes)
+
+
+def evaluation(task: str, profile: str, **changes: Any) -> Evaluation:
+    """What the model of a task is tried on under a profile, with `changes` to single fields.
+
+    Raises:
+        InDIError: no such task, profile or field.
+    """
+    _check(task, profile)
+    settings = _EVALUATIONS[profile]
+    if profile == "paper":
+        settings = replace(settings, data=PAPER[task].data)
+    elif task == "generation":
+        settings = replace(settings, data=_DATA[profile]["generation"], crop=min(settings.crop, 64))
+    valid = [f.name for f in fields(Evaluation)]
+    for name in changes:
+        if name not in valid:
+            raise unknown("evaluation field", name, valid)
+    return replace(settings, **changes)
+
+
+def _check(task: str, profile: str) -> None:
+    if task not in PAPER:
+        raise unknown("task", task, PAPER)
+    if profile not in _SCALES:
+        raise unknown("profile", profile, _SCALES)
+
+
+def degradation_of(recipe: Recipe) -> degradations.Degradation | None:
+    """How the recipe makes y from x; None where its data set brings y."""
+    if recipe.degradation is None:
+        return None
+    return degradations.get(recipe.degradation, **dict(recipe.degradation_options))
+
+
+def network_of(recipe: Recipe) -> UNet:
+    """The untrained network of a recipe, initialised by its seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return UNet(
+            recipe.channels,
+            recipe.multipliers,
+            output=recipe.output,
+            time_scale=recipe.time_scale,
+            zero_init=recipe.zero_init,
+            upsample=recipe.upsample,
+        )
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """The fields as plain JSON values, in their order."""
+    return cast(dict[str, Any], json.loads(json.dumps(asdict(recipe))))
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """Sixteen hexadecimal digits that name the recipe: SHA-256 of its fields as sorted JSON."""
+    canonical = json.dumps(as_dict(recipe), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,37 @@
+"""The planned cost against hand counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from indi import plan, recipes
+from indi.recipes import network_of
+
+
+def test_paper_jpeg_from_published_counts() -> None:
+    cost = plan.cost(recipes.recipe("jpeg", "paper"))
+    assert cost.parameters == 33_573_059
+    assert cost.images == 512_000_000
+    assert cost.flops == pytest.approx(3 * 99.3e9 * 512e6, rel=1e-3)
+    assert cost.seconds(1e15) == pytest.approx(cost.flops / 1e15)
+    assert cost.memory(2) - cost.memory(1) == cost.activation_bytes
+
+
+def test_activations_are_what_autograd_keeps() -> None:
+    """Counted on the meta device; here the storages that a real backward pass holds, to 20 %."""
+    recipe = recipes.recipe("jpeg", "smoke", precision="32-true")
+    network = network_of(recipe)
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    held: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = network(torch.rand(1, 3, recipe.crop, recipe.crop), torch.rand(1))
+    assert plan.cost(recipe).activation_bytes == pytest.approx(sum(held.values()), rel=0.2)
+    del result

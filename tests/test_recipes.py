@@ -1,0 +1,80 @@
+"""Recipes hold Table 2, and their hash names them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from indi import recipes
+from indi.errors import InDIError
+
+# Table 2, Appendix B
+TABLE_2: dict[str, dict[str, Any]] = {
+    "motion": {"channels": 64, "multipliers": (1, 2, 3, 4), "eps": 0.0, "p_t": "bias_t1", "batch_size": 256, "crop": 128},
+    "defocus": {"channels": 64, "multipliers": (1, 2, 4, 4), "eps": 0.0, "p_t": "linear_0.5", "batch_size": 1024, "crop": 128},
+    "jpeg": {"channels": 64, "multipliers": (1, 2, 4, 4), "eps": 0.06, "p_t": "linear_1.0", "batch_size": 1024, "crop": 128},
+    "super_resolution": {"channels": 96, "multipliers": (1, 2, 3, 4), "eps": 0.015, "p_t": "bias_t1", "batch_size": 256, "crop": 256},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TABLE_2)
+def test_table_2(task: str) -> None:
+    paper = recipes.recipe(task, "paper")
+    for name, value in TABLE_2[task].items():
+        assert getattr(paper, name) == value, name
+    assert (paper.steps, paper.learning_rate, paper.ema_decay, paper.loss_p) == (500_000, 1e-4, 0.9999, 1)
+
+
+@pytest.mark.parametrize("profile", recipes.PROFILES)
+@pytest.mark.parametrize("task", TABLE_2)
+def test_profiles_keep_the_method(task: str, profile: str) -> None:
+    scaled, paper = recipes.recipe(task, profile), recipes.recipe(task, "paper")
+    for name in ("multipliers", "eps", "p_t", "schedule", "loss_p", "ema_decay"):
+        assert getattr(scaled, name) == getattr(paper, name), name
+    assert scaled.profile == profile
+    assert recipes.evaluation(task, profile).step_counts[0] == 1
+
+
+def test_every_field_changes_the_hash() -> None:
+    base = recipes.recipe("jpeg", "smoke")
+    changed: dict[str, Any] = {
+        "task": "motion", "profile": "laptop", "data": "x", "channels": 12, "multipliers": (1, 2), "eps": 0.1,
+        "p_t": "linear_0", "batch_size": 3, "crop": 8, "steps": 7, "learning_rate": 0.5, "degradation": None,
+        "degradation_options": (("quality", 16),), "schedule": "brownian", "loss_p": 2, "ema_decay": 0.5,
+        "precision": "32-true", "seed": 9, "output": "direct", "time_scale": 1.0, "zero_init": not base.zero_init,
+        "upsample": "bilinear",
+    }  # fmt: skip
+    if base.output == "direct":
+        changed["output"] = "residual"
+    assert set(changed) == {f.name for f in dataclasses.fields(recipes.Recipe)}
+    hashes = {recipes.recipe_hash(dataclasses.replace(base, **{k: v})) for k, v in changed.items()}
+    assert len(hashes | {recipes.recipe_hash(base)}) == len(changed) + 1
+    assert recipes.recipe_hash(dataclasses.replace(base)) == recipes.recipe_hash(base)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "message"),
+    [
+        (("jpgg", "smoke"), {}, r"unknown task 'jpgg'\. Did you mean 'jpeg'\?"),
+        (("jpeg", "labtop"), {}, "Did you mean 'laptop'"),
+        (("jpeg", "smoke"), {"step": 3}, r"unknown recipe field 'step'\. Did you mean 'steps'"),
+        (("jpeg", "smoke"), {"schedule": "brown"}, "Did you mean 'brownian'"),
+        (("jpeg", "smoke"), {"p_t": "bias"}, "unknown time distribution 'bias'"),
+        (("jpeg", "smoke"), {"loss_p": 3}, "loss_p is 1"),
+        (("jpeg", "smoke"), {"steps": 0}, "steps must be positive"),
+        (("jpeg", "smoke"), {"precision": "fp16"}, "unknown precision"),
+        (("jpeg", "smoke"), {"output": "residue"}, "Did you mean 'residual'"),
+        (("jpeg", "smoke"), {"eps": -1.0}, "eps >= 0"),
+    ],
+)
+def test_bad_names_and_values(arguments: tuple[str, str], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InDIError, match=message):
+        recipes.recipe(*arguments, **changes)
+
+
+def test_evaluation_changes() -> None:
+    assert recipes.evaluation("jpeg", "smoke", crop=64).crop == 64
+    with pytest.raises(InDIError, match="Did you mean 'step_counts'"):
+        recipes.evaluation("jpeg", "smoke", step_count=(1,))
