@@ -1,0 +1,103 @@
+"""Files of a training: states to resume from, and the weights that remain.
+
+Nothing here executes code on loading: states are read with `weights_only`, weights are safetensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from indi.errors import InDIError
+from indi.files import replacing
+
+
+def save_state(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
+    """Write folder/state-<step>.pt whole or not at all, then delete all but the last `keep`."""
+    with replacing(folder / f"state-{step:08d}.pt") as partial:
+        torch.save(state, partial)
+    for old in _states(folder)[:-keep]:
+        old.unlink()
+
+
+def load_state(folder: Path, recipe_hash: str) -> dict[str, Any] | None:
+    """The newest whole state in `folder`, on the CPU; None if there is none.
+
+    A damaged state is passed over for the one before it, with a warning.
+
+    Raises:
+        InDIError: a state belongs to another recipe, or none of those present can be read.
+    """
+    paths = _states(folder)
+    for path in reversed(paths):
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+            warnings.warn(f"{path} is damaged; trying the state before it.", stacklevel=2)
+            continue
+        if state.get("recipe_hash") != recipe_hash:
+            raise InDIError(
+                f"{path} belongs to recipe {state.get('recipe_hash')}, not {recipe_hash}: move it away."
+            )
+        return state
+    if paths:
+        raise InDIError(f"no state in {folder} can be read: delete the folder to train anew.")
+    return None
+
+
+def delete_states(folder: Path) -> None:
+    """Delete the states once the weights are written."""
+    for path in _states(folder):
+        path.unlink()
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("state-*.pt"))
+
+
+def save_weights(path: Path, weights: dict[str, Tensor], recipe: dict[str, Any]) -> str:
+    """Write weights as safetensors with their recipe in the header; returns the file's SHA-256."""
+    contiguous = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
+    with replacing(path) as partial:
+        save_file(contiguous, partial, metadata={"recipe": json.dumps(recipe, sort_keys=True)})
+    return sha256(path)
+
+
+def load_weights(path: Path, recipe: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights in `path`, on the CPU.
+
+    Raises:
+        InDIError: no such file, damaged, or made by another recipe (the first field that differs is named).
+    """
+    if not path.is_file():
+        raise InDIError(f"no weights at {path}: run the training that makes them.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = json.loads((file.metadata() or {}).get("recipe", "{}"))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InDIError(
+            f"{path} is damaged or no safetensors file ({error}): delete it and train anew."
+        ) from error
+    for name, value in recipe.items():
+        if stored.get(name) != value:
+            raise InDIError(
+                f"{path} was trained with another recipe ({name} = {stored.get(name)!r}, wanted {value!r})."
+            )
+    return weights
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,17 @@
+"""One progress bar for everything that takes long."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress(items: Iterable[Any] | None = None, **options: Any) -> tqdm:
+    """A tqdm bar on a terminal and in a live notebook, silent in logs and with INDI_PROGRESS=0."""
+    interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+    silent = os.environ.get("INDI_PROGRESS") == "0" or not interactive
+    return tqdm(items, disable=silent, dynamic_ncols=True, **options)

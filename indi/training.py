@@ -1,0 +1,326 @@
+"""The one training loop of every experiment: Eq. 9 with Adam at a fixed rate and an averaged copy of the weights.
+
+`train(recipe)` is content-addressed. A finished run is returned at once, an interrupted one goes on
+from its last state, bit for bit on a CPU: the batch, the times and the noise of a step are functions
+of (seed, step) alone, so that weights, averages, optimiser and step number are the whole state.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import lightning_fabric as lf
+import pandas as pd
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from indi import checkpoints, datasets, paths, provenance
+from indi.crops import TrainingCrops, torch_seed
+from indi.degradations import Degradation
+from indi.errors import InDIError
+from indi.files import replacing
+from indi.images import from_uint8
+from indi.process import interpolate, randn_like, time_distribution
+from indi.progress import progress
+from indi.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
+
+_TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a training runs. It changes the speed, and results by no more than rounding.
+
+    Attributes:
+        accelerator: "auto", "cpu", "cuda" or "mps", as Lightning Fabric names them.
+        devices: processes; more than one needs `torchrun`, which sets it.
+        workers: of the data loader; None: none on a CPU, 8 beside a GPU.
+        compile: torch.compile; None: where a GPU is.
+        micro_batch: images at a time where the batch does not fit the memory; gradients add up.
+        checkpoint_every: steps between states; None: a tenth of the run, at most 500.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    workers: int | None = None
+    compile: bool | None = None
+    micro_batch: int | None = None
+    checkpoint_every: int | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        recipe: what was trained.
+        F: the averaged network in evaluation mode, float32: F(x, t) with x (B, 3, H, W), t (B,).
+        folder: of the run.
+        log: one row per logged interval: step, loss, images_per_second, seconds.
+        seconds: wall time of the training, over all its resumptions.
+        checkpoint: SHA-256 of the weights file.
+        stale: the code that makes numbers has changed since.
+    """
+
+    recipe: Recipe
+    F: nn.Module
+    folder: Path
+    log: pd.DataFrame
+    seconds: float
+    checkpoint: str
+    stale: bool
+
+
+def ema_decay(step: int, limit: float) -> float:
+    """The decay of the average after `step` updates: (1 + step) / (10 + step), at most `limit`.
+
+    At the paper's 0.9999 an average spans 10,000 steps; without the warm-up a run of a few hundred
+    would be evaluated at its initialisation. The limit is reached after 90,000 steps.
+    """
+    return min(limit, (1 + step) / (10 + step))
+
+
+def loss_function(prediction: Tensor, x: Tensor, p: int) -> Tensor:
+    """Eq. 9 per element: the mean absolute (p = 1) or squared (p = 2) error, in the units of x."""
+    difference = prediction.float() - x
+    return difference.abs().mean() if p == 1 else difference.square().mean()
+
+
+def run_folder(recipe: Recipe) -> Path:
+    """Where the training of `recipe` is kept: runs/<task>-<hash>."""
+    return paths.runs() / f"{recipe.task}-{recipe_hash(recipe)}"
+
+
+def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
+    """Train `recipe`, resume it, or return it if it is complete.
+
+    Two processes that ask for the same recipe wait for one another instead of training it twice.
+
+    Raises:
+        InDIError: the data are missing or too small for the crop, a file of the run is damaged or
+            belongs to another recipe, or the disk is full.
+    """
+    execution = execution or Execution()
+    folder = run_folder(recipe)
+    if not (folder / "done.json").is_file():
+        fabric = lf.Fabric(
+            accelerator=execution.accelerator,
+            devices=execution.devices,
+            strategy="ddp" if execution.devices > 1 else "auto",
+            precision=recipe.precision,
+        )
+        fabric.launch()
+        with _only_one(fabric, folder):
+            if not (folder / "done.json").is_file():
+                _train(recipe, execution, fabric, folder)
+    return load(recipe)
+
+
+def load(recipe: Recipe) -> Trained:
+    """The finished training of `recipe`.
+
+    Raises:
+        InDIError: it is not complete, or its files are damaged.
+    """
+    folder = run_folder(recipe)
+    try:
+        done = json.loads((folder / "done.json").read_text())
+        log = pd.read_json(folder / "log.jsonl", lines=True)
+    except FileNotFoundError as error:
+        raise InDIError(f"{recipe.task} under {recipe.profile} is not trained ({folder}).") from error
+    except ValueError as error:
+        raise InDIError(f"{folder} holds a damaged record: delete the folder to train anew.") from error
+    network = network_of(recipe)
+    network.load_state_dict(checkpoints.load_weights(folder / "weights.safetensors", as_dict(recipe)))
+    network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return Trained(
+        recipe=recipe,
+        F=network,
+        folder=folder,
+        log=log,
+        seconds=done["seconds"],
+        checkpoint=done["checkpoint"],
+        stale=done["code_hash"] != provenance.code_hash(),
+    )
+
+
+@contextmanager
+def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if fabric.is_global_zero:
+        with FileLock(folder / ".lock"):
+            fabric.barrier()
+            yield
+            fabric.barrier()
+    else:
+        fabric.barrier()
+        yield
+        fabric.barrier()
+
+
+def _train(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
+    degradation = degradation_of(recipe)
+    crops = TrainingCrops(
+        datasets.load(recipe.data, "train"),
+        degradation,
+        recipe.crop,
+        recipe.batch_size,
+        recipe.seed,
+        fabric.global_rank,
+        fabric.world_size,
+    )
+    on_gpu = fabric.device.type == "cuda"
+    compile_it = on_gpu if execution.compile is None else execution.compile
+    workers = (8 if on_gpu else 0) if execution.workers is None else execution.workers
+    network = network_of(recipe).to(memory_format=torch.channels_last)
+    compiled = cast(nn.Module, torch.compile(network)) if compile_it else network
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    model, optimizer = fabric.setup(compiled, optimizer)
+
+    def average(averaged: Any, current: Any, count: Tensor | int) -> None:
+        get_ema_multi_avg_fn(ema_decay(int(count), recipe.ema_decay))(averaged, current, count)
+
+    # of the bare network: its parameters are the ones that the wrappers of Fabric and compile train
+    ema = AveragedModel(network, multi_avg_fn=average)
+
+    state = checkpoints.load_state(folder, recipe_hash(recipe)) or {"step": 0, "seconds": 0.0}
+    first = state["step"]
+    if first:
+        network.load_state_dict(state["network"])
+        ema.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+    _truncate_log(folder / "log.jsonl", first)
+
+    log_every = max(1, recipe.steps // 200)
+    save_every = execution.checkpoint_every or min(500, max(1, recipe.steps // 10))
+    since = state.get("loss_sum", torch.zeros(())).to(fabric.device)
+    started = time.perf_counter() - state["seconds"]
+
+    def elapsed() -> float:
+        return time.perf_counter() - started
+
+    loader = DataLoader(
+        crops,
+        sampler=range(first, recipe.steps),
+        batch_size=None,  # an item is a whole batch
+        num_workers=workers,
+        pin_memory=on_gpu,
+    )
+    bar = progress(loader, initial=first, total=recipe.steps, desc=f"train {recipe.task}", unit="step")
+    lap = elapsed()
+    for step, (x, y) in enumerate(bar, first):
+        since += _step(recipe, execution, fabric, model, optimizer, degradation, step, x, y)
+        ema.update_parameters(network)
+        done = step + 1
+
+        if done % log_every == 0 or done == recipe.steps:
+            count = log_every if done % log_every == 0 else done % log_every
+            loss = float(cast(Tensor, fabric.all_reduce(since, reduce_op="mean"))) / count
+            rate = count * recipe.batch_size / max(elapsed() - lap, 1e-9)
+            lap = elapsed()
+            since.zero_()
+            if not loss < float("inf"):
+                raise InDIError(
+                    f"the loss of {recipe.task} is {loss} at step {done}: lower learning_rate "
+                    f"(now {recipe.learning_rate:g}) or use precision='32-true'."
+                )
+            bar.set_postfix_str(f"loss {loss:.4f}, {rate:.0f} images/s")
+            if fabric.is_global_zero:
+                row = {"step": done, "loss": loss, "images_per_second": rate, "seconds": elapsed()}
+                with (folder / "log.jsonl").open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+
+        if done % save_every == 0 and done < recipe.steps and fabric.is_global_zero:
+            checkpoints.save_state(
+                folder,
+                done,
+                {
+                    "recipe_hash": recipe_hash(recipe),
+                    "step": done,
+                    "seconds": elapsed(),
+                    "loss_sum": since.cpu(),
+                    "network": network.state_dict(),
+                    "ema": ema.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                },
+            )
+
+    if fabric.is_global_zero:
+        digest = checkpoints.save_weights(
+            folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
+        )
+        record = {"recipe": as_dict(recipe), "checkpoint": digest, "seconds": elapsed()}
+        with replacing(folder / "done.json") as partial:
+            partial.write_text(json.dumps(record | provenance.collect(), indent=2, default=str))
+        checkpoints.delete_states(folder)
+
+
+def _step(
+    recipe: Recipe,
+    execution: Execution,
+    fabric: lf.Fabric,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    degradation: Degradation | None,
+    step: int,
+    x: Tensor,
+    y: Tensor | None,
+) -> Tensor:
+    """One optimiser step of Eq. 9 on uint8 crops; returns the loss, detached."""
+
+    def generator(*stream: int) -> torch.Generator:
+        seed = torch_seed(recipe.seed, step, *stream)
+        return torch.Generator(fabric.device).manual_seed(seed)
+
+    x = from_uint8(x.to(fabric.device, non_blocking=True))
+    if y is not None:
+        y = from_uint8(y.to(fabric.device, non_blocking=True))
+    else:
+        assert degradation is not None
+        y = degradation(x, generator(_DEGRADATION, fabric.global_rank))
+    if degradation is not None and (m := degradation.margin):
+        x, y = x[..., m:-m, m:-m], y[..., m:-m, m:-m]
+
+    # Times and noise are drawn for the whole batch, so that one process and many train on the same.
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    t = time_distribution(recipe.p_t).sample(recipe.batch_size, generator(_TIMES))[mine]
+    noise = None
+    if recipe.eps > 0:
+        whole = x.new_empty(recipe.batch_size, *x.shape[1:])
+        noise = randn_like(whole, generator(_NOISE))[mine]
+    x_t = interpolate(x, y, t, noise, recipe.eps, recipe.schedule)
+    x_t = x_t.contiguous(memory_format=torch.channels_last)
+
+    optimizer.zero_grad()
+    total = torch.zeros((), device=fabric.device)
+    size = execution.micro_batch or len(x)
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        last = start + size >= len(x)
+        with fabric.no_backward_sync(model, enabled=not last):
+            share = len(x[part]) / len(x)
+            loss = share * loss_function(model(x_t[part], t[part]), x[part], recipe.loss_p)
+            fabric.backward(loss)
+        total += loss.detach()
+    optimizer.step()
+    return total
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop the lines after `step`: they belong to steps that will be taken again."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    with replacing(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in kept))

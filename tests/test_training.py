@@ -1,0 +1,273 @@
+"""Training: resumed runs are the uninterrupted ones, and damage is told in one line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from indi import checkpoints, datasets, recipes, training
+from indi.crops import TrainingCrops, torch_seed
+from indi.errors import InDIError
+from indi.images import from_uint8
+from indi.process import interpolate, randn_like, time_distribution
+from indi.recipes import Recipe
+
+SMALL: dict[str, Any] = {"steps": 6, "batch_size": 2, "crop": 16, "channels": 4}
+
+
+def small(**changes: Any) -> Recipe:
+    return recipes.recipe("jpeg", "smoke", **{**SMALL, **changes})
+
+
+def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
+    return load_file(training.run_folder(recipe) / "weights.safetensors")
+
+
+def run(code: str, **environment: str) -> subprocess.Popen[bytes]:
+    """A fresh interpreter with as many threads as this one."""
+    source = f"import torch; torch.set_num_threads({torch.get_num_threads()})\n{code}"
+    return subprocess.Popen([sys.executable, "-c", source], env={**os.environ, **environment})
+
+
+def test_killed_training_resumes_to_the_same_weights(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe = small(steps=60)
+    folder = training.run_folder(recipe)
+    process = run(
+        "from indi import recipes, training\n"
+        f"recipe = recipes.recipe('jpeg', 'smoke', **{ {**SMALL, 'steps': 60}!r})\n"
+        "training.train(recipe, training.Execution(checkpoint_every=7))"
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("state-*.pt")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob("state-*.pt"))
+    assert not (folder / "done.json").exists(), "the process was to be killed before its end"
+
+    resumed = training.train(recipe, training.Execution(checkpoint_every=7))
+    resumed_weights = weights(recipe)
+    monkeypatch.setenv("INDI_RUNS", str(tmp_path / "uninterrupted"))
+    whole = training.train(recipe, training.Execution(checkpoint_every=7))
+
+    assert resumed.checkpoint == whole.checkpoint
+    for name, expected in weights(recipe).items():
+        assert torch.equal(resumed_weights[name], expected), name
+    np.testing.assert_array_equal(resumed.log["step"], whole.log["step"])
+    np.testing.assert_array_equal(resumed.log["loss"], whole.log["loss"])
+
+
+def test_two_processes_train_what_one_does(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changes = {**SMALL, "steps": 3, "precision": "32-true"}
+    recipe = small(**changes)
+    alone = training.train(recipe)
+    expected = weights(recipe)
+    arguments = [f"-p{name}={value}" for name, value in changes.items()]
+    launched = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        + ["-m", "indi", "train", "jpeg", "--accelerator=cpu", "--devices=2", *arguments],
+        env={**os.environ, "INDI_RUNS": str(tmp_path / "two"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert launched.returncode == 0, launched.stderr[-2000:]
+    monkeypatch.setenv("INDI_RUNS", str(tmp_path / "two"))
+    together = training.load(recipe)
+    # the mean of two half-batch gradients is summed in another order: rounding, which Adam amplifies
+    np.testing.assert_allclose(together.log["loss"], alone.log["loss"], rtol=1e-4)
+    for name, value in weights(recipe).items():
+        torch.testing.assert_close(value, expected[name], atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_micro_batches_add_up_to_the_batch(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe = small(steps=2, precision="32-true")
+    whole = training.train(recipe).log["loss"]
+    monkeypatch.setenv("INDI_RUNS", str(tmp_path / "parts"))
+    parts = training.train(recipe, training.Execution(micro_batch=1)).log["loss"]
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+
+
+def test_a_complete_run_is_not_trained_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = training.train(small())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "_train", refuse)
+    again = training.train(small())
+    assert again.checkpoint == first.checkpoint
+    with pytest.raises(AssertionError):
+        training.train(small(seed=1))
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_first_loss_is_that_of_the_identity(project: Path, p: int) -> None:
+    """A zero last layer makes F(x_t, t) = x_t, so the first loss is |t (y - x) + t eps n|^p, worked out here."""
+    recipe = small(zero_init=True, loss_p=p, precision="32-true", steps=1)
+    crops = TrainingCrops(
+        datasets.load("embedded", "train"), recipes.degradation_of(recipe), 16, 2, recipe.seed
+    )
+    x, y = (from_uint8(v) for v in crops[0] if v is not None)
+    t = time_distribution(recipe.p_t).sample(2, torch.Generator().manual_seed(torch_seed(0, 0, 1)))
+    noise = randn_like(x, torch.Generator().manual_seed(torch_seed(0, 0, 2)))
+    error = t.view(-1, 1, 1, 1) * (y - x + recipe.eps * noise)
+    expected = float(error.abs().pow(p).mean())
+    assert training.train(recipe).log["loss"].iloc[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_x_and_y_are_not_swapped_and_t_1_is_trained(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults of other re-implementations: x and y exchanged, t = 1 never seen, eps only while sampling."""
+    seen: list[tuple[float, float, float, bool]] = []
+
+    def watch(x: torch.Tensor, y: torch.Tensor, t: torch.Tensor, noise: Any, eps: float, schedule: str) -> Any:
+        # JPEG takes away the power of the finest details
+        power = [float(v.diff(dim=-1).diff(dim=-2).square().mean()) for v in (x, y)]
+        seen.extend((float(ti), power[0], power[1], noise is not None) for ti in t)
+        return interpolate(x, y, t, noise, eps, schedule)
+
+    monkeypatch.setattr(training, "interpolate", watch)
+    training.train(small(steps=40))
+    times, clean, degraded, noisy = map(np.array, zip(*seen, strict=True))
+    assert np.mean(times == 1) == pytest.approx(0.5, abs=0.2)  # linear_1.0: a half, 80 draws
+    assert clean.mean() > degraded.mean()
+    assert noisy.all()
+
+
+def test_ema_warm_up() -> None:
+    assert training.ema_decay(0, 0.9999) == pytest.approx(0.1)
+    assert training.ema_decay(90, 0.9999) == pytest.approx(0.91)
+    assert training.ema_decay(10**7, 0.9999) == 0.9999
+
+
+def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored weights are the average a <- d a + (1 - d) w, started at the first w."""
+    path: list[torch.Tensor] = []
+    step = torch.optim.Adam.step
+
+    def watched(self: torch.optim.Adam, *arguments: Any, **options: Any) -> Any:
+        result = step(self, *arguments, **options)
+        path.append(self.param_groups[0]["params"][-1].detach().clone())
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    recipe = small()
+    training.train(recipe)
+    average = path[0]
+    for k, w in enumerate(path[1:], 1):
+        d = training.ema_decay(k, recipe.ema_decay)
+        average = d * average + (1 - d) * w
+    torch.testing.assert_close(weights(recipe)["conv_out.bias"], average)
+
+
+def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:
+    folder = project / "run"
+    for step in (1, 2, 3):
+        checkpoints.save_state(folder, step, {"recipe_hash": "a", "step": step})
+    assert [p.name for p in sorted(folder.iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
+    newest = folder / "state-00000003.pt"
+    newest.write_bytes(newest.read_bytes()[:200])
+    with pytest.warns(UserWarning, match=r"state-00000003\.pt is damaged"):
+        state = checkpoints.load_state(folder, "a")
+    assert state is not None
+    assert state["step"] == 2
+
+
+def test_a_state_of_another_recipe_is_refused(project: Path) -> None:
+    checkpoints.save_state(project, 1, {"recipe_hash": "a", "step": 1})
+    with pytest.raises(InDIError, match="belongs to recipe a, not b"):
+        checkpoints.load_state(project, "b")
+
+
+class _Shout:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return exec, ("raise SystemExit('code was executed')",)
+
+
+def test_loading_executes_no_code(project: Path) -> None:
+    project.mkdir(exist_ok=True)
+    (project / "state-00000001.pt").write_bytes(pickle.dumps(_Shout(), protocol=2))
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(InDIError, match="no state"):
+        checkpoints.load_state(project, "a")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other recipe", "absent"])
+def test_bad_weights_are_refused_by_name(project: Path, damage: str) -> None:
+    recipe = recipes.as_dict(small())
+    path = project / "weights.safetensors"
+    checkpoints.save_weights(path, {"w": torch.arange(3.0)}, recipe)
+    assert torch.equal(checkpoints.load_weights(path, recipe)["w"], torch.arange(3.0))
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-4])
+    elif damage == "absent":
+        path.unlink()
+    else:
+        recipe["eps"] = 0.5
+    message = {"truncated": "damaged", "other recipe": r"eps = 0\.06, wanted 0\.5", "absent": "no weights at"}
+    with pytest.raises(InDIError, match=message[damage]) as error:
+        checkpoints.load_weights(path, recipe)
+    assert "weights.safetensors" in str(error.value)
+
+
+def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints.save_state(project, 1, {"recipe_hash": "a", "step": 1})
+
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InDIError, match="no space left to write .*state-00000002"):
+        checkpoints.save_state(project, 2, {"recipe_hash": "a", "step": 2})
+    assert [p.name for p in project.iterdir()] == ["state-00000001.pt"]
+    state = checkpoints.load_state(project, "a")
+    assert state is not None
+    assert state["step"] == 1
+
+
+def test_divergence_stops_the_training(project: Path) -> None:
+    with pytest.raises(InDIError, match="lower learning_rate"):
+        training.train(small(learning_rate=1e9, steps=40))
+
+
+def test_a_damaged_record_is_named(project: Path) -> None:
+    recipe = small()
+    folder = training.train(recipe).folder
+    (folder / "done.json").write_text('{"seconds":')
+    with pytest.raises(InDIError, match="damaged record"):
+        training.load(recipe)
+
+
+def test_the_record_says_what_was_trained(project: Path) -> None:
+    recipe = small()
+    trained = training.train(recipe)
+    record = json.loads((trained.folder / "done.json").read_text())
+    assert record["recipe"] == recipes.as_dict(recipe)
+    assert record["checkpoint"] == trained.checkpoint == checkpoints.sha256(
+        trained.folder / "weights.safetensors"
+    )
+    assert not trained.stale
+    assert not list(trained.folder.glob("state-*"))
+    assert trained.log["step"].tolist() == list(range(1, 7))
