@@ -52,7 +52,7 @@ def uniform_times(n: int) -> np.ndarray:
 def _steps(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, float]]:
     """(i, t_i, t_{i+1}) of each step; `times` are counted, never accumulated (erratum 6)."""
     grid = np.asarray(times, dtype=np.float64)
-    if grid.ndim != 1 or len(grid) < 2 or grid[0] != 1 or grid[-1] != 0 or (np.diff(grid) >= 0).any():
+    if grid.ndim != 1 or len(grid) < 2 or grid[0] != 1 or grid[-1] != 0 or not (np.diff(grid) < 0).all():
         raise InDIError(
             f"times must descend strictly from 1 to 0, got {grid.tolist()}; "
             "samplers.uniform_times(n) gives n equal steps."
