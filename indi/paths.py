@@ -36,3 +36,8 @@ def weights_root() -> Path:
     return Path(
         os.environ.get("INDI_WEIGHTS") or platformdirs.user_cache_path("indi") / "weights"
     ).expanduser()
+
+
+def cache() -> Path:
+    """Decoded images, which can be deleted any time: `INDI_CACHE`, else the user's cache folder."""
+    return Path(os.environ.get("INDI_CACHE") or platformdirs.user_cache_path("indi")).expanduser()

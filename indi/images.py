@@ -1,0 +1,107 @@
+"""Image files to and from arrays: stored images are uint8 RGB, the model's are floats in [-1, 1]."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from indi.errors import InDIError
+from indi.files import replacing
+
+#: File name endings that are taken for images when a folder is listed (lower case).
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+
+_SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Floats in [-1, 1] to the nearest of 256 grey levels, same shape, dtype uint8; values outside are clipped."""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(x: Tensor) -> Tensor:
+    """uint8 levels to float32 in [-1, 1], same shape; `to_uint8` inverts it exactly."""
+    return x.to(torch.float32).div_(127.5).sub_(1)
+
+
+def to_arrays(x: Tensor) -> list[np.ndarray]:
+    """(B, 3, H, W) floats in [-1, 1] to B uint8 arrays (H, W, 3)."""
+    return list(to_uint8(x).permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def from_arrays(images: Sequence[np.ndarray]) -> Tensor:
+    """B uint8 arrays (H, W, 3) of one size to a (B, 3, H, W) float tensor in [-1, 1]."""
+    return from_uint8(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous())
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """The picture in a file as uint8 (H, W, 3) RGB.
+
+    EXIF orientation is applied. Grey is repeated over three channels; palettes are looked up; 16 bits
+    are cut to the high byte (as Pillow does for colour); transparency is laid over white; of several
+    frames the first counts; a colour profile is not applied.
+
+    Raises:
+        InDIError: missing, empty, truncated, not an image, or in a colour space (CMYK, Lab, float)
+            that has no single conversion to RGB. One line that names the file.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise InDIError(f"{path}: empty file (0 bytes); restore or delete it.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # metadata complaints; a damaged picture still raises
+            with Image.open(path) as opened:
+                opened.load()
+                picture = ImageOps.exif_transpose(opened)
+                return np.array(_rgb(picture, path))
+    except InDIError:
+        raise
+    except UnidentifiedImageError as error:
+        raise InDIError(
+            f"{path}: not an image file that can be read; replace it with a PNG or JPEG."
+        ) from error
+    except FileNotFoundError as error:
+        raise InDIError(f"{path}: no such file.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow reports damage as any of these, by format
+        reason = " ".join(str(error).split())
+        raise InDIError(f"{path}: damaged or unreadable image ({reason}); restore or delete it.") from error
+
+
+def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if mode in _SIXTEEN_BIT_GREY or mode == "I":
+        levels = np.asarray(picture).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise InDIError(f"{path}: 32-bit grey levels; save it as an 8- or 16-bit PNG.")
+        return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
+    if mode in ("1", "L") and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    if mode in ("1", "L", "P", "RGB", "LA", "PA", "La", "RGBA", "RGBX", "RGBa"):
+        colour = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
+    raise InDIError(f"{path}: colour mode {mode}; convert it to RGB first, for example to an 8-bit PNG.")
+
+
+def write_image(path: Path | str, image: np.ndarray) -> None:
+    """Write a uint8 (H, W, 3) RGB array as PNG, whole or not at all.
+
+    Raises:
+        InDIError: not uint8 (H, W, 3), a name that does not end in .png, or no space left.
+    """
+    path = Path(path)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InDIError(f"{path}: an image to write is uint8 (H, W, 3), not {image.dtype} {image.shape}.")
+    if path.suffix.lower() != ".png":
+        raise InDIError(f"{path}: images are written as PNG; end the name in .png.")
+    with replacing(path) as partial:
+        Image.fromarray(np.ascontiguousarray(image)).save(partial, format="PNG")
