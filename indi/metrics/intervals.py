@@ -1,0 +1,148 @@
+"""Means with bootstrap intervals over images: no number of the project stands without them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from indi.errors import InDIError
+
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n images and the bounds of its confidence interval; NaN where there are none."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def text(self, digits: int = 2) -> str:
+        """For a table: "23.81 [23.10, 24.52], n = 100"; "not measured" without any image."""
+        if self.n == 0:
+            return "not measured"
+        if math.isnan(self.low):
+            return f"{self.mean:.{digits}f} [no interval], n = {self.n}"
+        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}], n = {self.n}"
+
+
+def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Mean of `values`, one per image, with its bootstrap interval over images.
+
+    The bias-corrected and accelerated bootstrap (BCa; Efron 1987) of `scipy.stats.bootstrap`, 9999
+    resamples; plain percentiles where BCa is undefined.
+
+    NaN marks an image for which the metric is not defined: it is left out and not counted in `n`.
+    The bounds are NaN, not invented, where resampling says nothing: fewer than two values, all
+    values equal, or an infinite value (the PSNR of a perfect restoration), when the mean is
+    infinite.
+
+    Raises:
+        InDIError: `confidence` is not inside (0, 1).
+    """
+    return _interval(_flat(values), confidence, seed)
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Mean of a - b over images, with its bootstrap interval: the way to compare two settings.
+
+    `a[i]` and `b[i]` belong to the same image, so that the differences between images cancel. An
+    image with NaN on either side is left out. NaN bounds as in `bootstrap_interval`.
+
+    Raises:
+        InDIError: `a` and `b` are not of one length, or `confidence` is not inside (0, 1).
+    """
+    left, right = _flat(a), _flat(b)
+    if left.shape != right.shape:
+        raise InDIError(
+            f"a paired difference needs one value per image on both sides, not {left.size} and "
+            f"{right.size}: restrict both to the images they share."
+        )
+    measured = ~(np.isnan(left) | np.isnan(right))
+    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
+        difference = left[measured] - right[measured]
+    if np.isnan(difference).any():
+        return Interval(math.nan, math.nan, math.nan, difference.size)
+    return _interval(difference, confidence, seed)
+
+
+def bootstrap_statistic(
+    statistic: Callable[[NDArray[np.int64]], float],
+    n: int,
+    confidence: float = 0.95,
+    resamples: int = 100,
+    seed: int = 0,
+) -> Interval:
+    """A statistic of a whole set of n images, with an interval from resampling its images.
+
+    Args:
+        statistic: takes indices of images (n,), with repetitions, and returns the number; called
+            with 0, ..., n - 1 for the value itself.
+        n: images in the set; resampling whole images keeps the patches of one image together.
+
+    The interval is the value plus or minus the normal quantile times the bootstrap standard error.
+    Percentiles would not do: a resample repeats images, which shifts distances between sets
+    upwards, so that their percentiles can lie wholly above the value itself. The interval says how
+    far the value moves with other images, not how biased it is at this n.
+
+    Raises:
+        InDIError: `confidence` is not inside (0, 1).
+    """
+    from scipy import stats
+
+    _check(confidence)
+    value = float(statistic(np.arange(n))) if n else math.nan
+    if n < 2 or not math.isfinite(value):
+        return Interval(value, math.nan, math.nan, n)
+    result = stats.bootstrap(
+        (np.arange(n),),
+        lambda indices: float(statistic(indices)),
+        n_resamples=resamples,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    half = float(stats.norm.ppf((1 + confidence) / 2) * result.standard_error)
+    return Interval(value, value - half, value + half, n)
+
+
+def _interval(values: NDArray[np.float64], confidence: float, seed: int) -> Interval:
+    from scipy import stats  # here, so that importing indi.metrics stays fast
+
+    _check(confidence)
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    mean = float(values.mean()) if np.isfinite(values).all() else float(values.sum())
+    if values.size < 2 or not math.isfinite(mean) or np.ptp(values) == 0:
+        return Interval(mean, math.nan, math.nan, values.size)
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            bounds = stats.bootstrap(
+                (values,),
+                np.mean,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite(bounds).all():
+            break
+    return Interval(mean, float(bounds.low), float(bounds.high), values.size)
+
+
+def _flat(values: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64).reshape(-1)
+
+
+def _check(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise InDIError(f"confidence {confidence} is not inside (0, 1): give a fraction such as 0.95.")
