@@ -49,7 +49,14 @@ def test_crops_are_windows_in_all_eight_positions() -> None:
         assert sorted(j.unique().diff().tolist()) == [1] * 7
         assert k.unique().numel() == 1
         places.add((int(i.min()), int(j.min()), int(k[0, 0])))
-        turns.add((int(i[-1, 0] - i[0, 0]), int(i[0, -1] - i[0, 0]), int(j[-1, 0] - j[0, 0]), int(j[0, -1] - j[0, 0])))
+        turns.add(
+            (
+                int(i[-1, 0] - i[0, 0]),
+                int(i[0, -1] - i[0, 0]),
+                int(j[-1, 0] - j[0, 0]),
+                int(j[0, -1] - j[0, 0]),
+            )
+        )
     assert len(turns) == 8
     assert {k for _, _, k in places} == {0, 1, 2}
     assert min(i for i, _, _ in places) == 0

@@ -136,13 +136,13 @@ def test_first_loss_is_that_of_the_identity(project: Path, p: int) -> None:
     assert training.train(recipe).log["loss"].iloc[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_x_and_y_are_not_swapped_and_t_1_is_trained(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_x_and_y_are_not_swapped_and_t_1_is_trained(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults of other re-implementations: x and y exchanged, t = 1 never seen, eps only while sampling."""
     seen: list[tuple[float, float, float, bool]] = []
 
-    def watch(x: torch.Tensor, y: torch.Tensor, t: torch.Tensor, noise: Any, eps: float, schedule: str) -> Any:
+    def watch(
+        x: torch.Tensor, y: torch.Tensor, t: torch.Tensor, noise: Any, eps: float, schedule: str
+    ) -> Any:
         # JPEG takes away the power of the finest details
         power = [float(v.diff(dim=-1).diff(dim=-2).square().mean()) for v in (x, y)]
         seen.extend((float(ti), power[0], power[1], noise is not None) for ti in t)
@@ -265,8 +265,10 @@ def test_the_record_says_what_was_trained(project: Path) -> None:
     trained = training.train(recipe)
     record = json.loads((trained.folder / "done.json").read_text())
     assert record["recipe"] == recipes.as_dict(recipe)
-    assert record["checkpoint"] == trained.checkpoint == checkpoints.sha256(
-        trained.folder / "weights.safetensors"
+    assert (
+        record["checkpoint"]
+        == trained.checkpoint
+        == checkpoints.sha256(trained.folder / "weights.safetensors")
     )
     assert not trained.stale
     assert not list(trained.folder.glob("state-*"))

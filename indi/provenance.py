@@ -1,0 +1,232 @@
+"""How a number came to be: commit, code, versions, machine, time; and what must not be told.
+
+A record is meant to be published, so it names the kind of machine and never the machine: no host
+name, no user, no absolute path. `portable` takes those out of any other text that is published.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from indi import paths
+
+#: Modules (or packages) whose source can change a number. Plots, the command line and this file
+#: cannot. Those that do not exist are skipped.
+NUMERIC = (
+    "process",
+    "samplers",
+    "closed_form",
+    "unet",
+    "cddpm",
+    "recipes",
+    "crops",
+    "degradations",
+    "datasets",
+    "images",
+    "training",
+    "checkpoints",
+    "metrics",
+    "evaluation",
+)
+
+#: Distributions whose version is recorded.
+PACKAGES = (
+    "indi",
+    "torch",
+    "torchvision",
+    "lightning-fabric",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pillow",
+    "scikit-image",
+    "lpips",
+    "clean-fid",
+)
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The kind of machine: `memory_gib` is its main memory, `gpu` the name of the first one."""
+
+    system: str
+    cpu: str
+    cores: int
+    memory_gib: float | None
+    gpu: str | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """See `collect`."""
+
+    commit: str | None
+    dirty: bool | None
+    code_hash: str
+    versions: dict[str, str]
+    machine: Machine
+    time: str
+
+
+def collect() -> dict[str, Any]:
+    """Provenance of what is computed now, ready for JSON.
+
+    Returns:
+        `commit` (None outside a git checkout or without git), `dirty` (whether code, notebooks or
+        pins differ from that commit), `code_hash` (see `code_hash`), `versions` (package ->
+        version), `machine` (see `Machine`) and `time` (UTC, ISO 8601, seconds).
+    """
+    commit, dirty = _git(PACKAGE.parent)
+    return asdict(
+        Provenance(
+            commit=commit,
+            dirty=dirty,
+            code_hash=code_hash(),
+            versions=_versions(),
+            machine=_machine(),
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    )
+
+
+def code_hash(package: Path = PACKAGE) -> str:
+    """SHA-256 over the names and sources of the `NUMERIC` modules of the package folder."""
+    digest = hashlib.sha256()
+    for name in NUMERIC:
+        module = package / f"{name}.py"
+        for source in [module] if module.is_file() else sorted((package / name).rglob("*.py")):
+            text = source.read_bytes().replace(b"\r\n", b"\n")  # a checkout on Windows is no change
+            digest.update(f"{source.relative_to(package).as_posix()}\0{len(text)}\0".encode())
+            digest.update(text)
+    return digest.hexdigest()
+
+
+def portable(text: str) -> str:
+    """`text` without the absolute paths of this machine: project files become relative to the
+    project, others start with what a reader knows them by ("~", "$INDI_DATA", ...).
+
+    Works on plain text and on JSON.
+    """
+    for pattern, name in _local_paths():
+        text = pattern.sub(lambda _, name=name: name, text)  # type: ignore[misc]
+    return text
+
+
+def local_paths_in(text: str) -> list[str]:
+    """The absolute paths of this machine that occur in `text`."""
+    return sorted({hit for pattern, _ in _local_paths() for hit in pattern.findall(text)})
+
+
+def _local_paths() -> list[tuple[re.Pattern[str], str]]:
+    """Patterns of this machine's folders, deepest first, and what stands for each."""
+    known = [
+        (paths.root(), "."),
+        (paths.runs(), "$INDI_RUNS"),
+        (paths.data_root(), "$INDI_DATA"),
+        (paths.weights_root(), "$INDI_WEIGHTS"),
+        (PACKAGE, "indi"),
+        (Path(sys.prefix), "$VIRTUAL_ENV"),
+        (Path.home(), "~"),
+    ]
+    # The top folder and the system's own tell nothing about this machine.
+    private = [
+        (path, name) for path, name in known if path != Path(path.anchor) and not path.is_relative_to("/usr")
+    ]
+    private.sort(key=lambda item: len(item[0].parts), reverse=True)
+    patterns = []
+    for path, name in private:
+        # as written, or as JSON writes it (which differs where the separator is a backslash)
+        plain, quoted = re.escape(str(path)), re.escape(json.dumps(str(path))[1:-1])
+        # not inside a longer path, but after a colour code of a terminal ("\x1b[32m/...")
+        start = r"(?:(?<![\w.~-])|(?<=\dm))"
+        patterns.append((re.compile(rf"{start}(?:{plain}|{quoted})(?![\w-]|\.\w)"), name))
+    return patterns
+
+
+def _git(folder: Path) -> tuple[str | None, bool | None]:
+    def git(*arguments: str) -> str:
+        ran = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+        return ran.stdout.strip()
+
+    try:
+        # An unpacked archive or an environment inside another checkout is not that checkout.
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+            return None, None
+        commit = git("rev-parse", "HEAD")
+        # Only what can change a number: results are rewritten while the notebooks run.
+        code = ("indi", "notebooks", "pyproject.toml", "constraints.txt")
+        return commit, bool(git("status", "--porcelain", "--", *code))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def _machine() -> Machine:
+    return Machine(
+        system=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        cores=_cores(),
+        memory_gib=_memory_gib(),
+        gpu=_gpu(),
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use, not what there is
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        info = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _gpu() -> str | None:
+    # Importing torch takes seconds: a process without it asks only where there may be a GPU.
+    if "torch" not in sys.modules and shutil.which("nvidia-smi") is None:
+        return None
+    try:
+        import torch
+    except ImportError:
+        return None
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None

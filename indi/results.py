@@ -1,0 +1,137 @@
+"""The result store: tidy rows and figures under results/<profile>/, each with its provenance.
+
+A table is a CSV beside a JSON file that says how it came to be: commit, code hash, recipe, seed,
+versions, machine, time, data and checkpoint hashes, and the hash of the CSV itself. A table whose
+CSV no longer has that hash was edited by hand and is refused; one whose code hash is not today's is
+stale and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from indi import paths, provenance
+from indi.errors import InDIError
+from indi.files import replacing
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and how they came to be.
+
+    Attributes:
+        rows: tidy, one observation a row.
+        provenance: as saved by `save`.
+        stale: the code that makes numbers has changed since.
+    """
+
+    rows: pd.DataFrame
+    provenance: dict[str, Any]
+    stale: bool
+
+
+def _table_path(name: str, profile: str) -> Path:
+    return paths.results(profile) / "tables" / f"{name}.csv"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save(
+    name: str,
+    rows: pd.DataFrame,
+    profile: str,
+    *,
+    notebook: str,
+    seed: int | None = None,
+    recipe: dict[str, Any] | None = None,
+    data: str | None = None,
+    checkpoint: str | None = None,
+    seconds: float | None = None,
+) -> Path:
+    """Store `rows` as results/<profile>/tables/<name>.csv with its provenance in <name>.json.
+
+    Args:
+        name: of the table, unique within the profile.
+        rows: tidy, one observation a row; the index is not stored.
+        profile: smoke, laptop, gpu or paper.
+        notebook: the chapter that computed it, e.g. "04_jpeg".
+        seed: of the evaluation.
+        recipe: of the training, as `recipes.as_dict` gives it.
+        data: content hash of the evaluation images.
+        checkpoint: hash of the weights.
+        seconds: wall time of the computation.
+
+    Returns:
+        The path of the CSV.
+    """
+    path = _table_path(name, profile)
+    # The record is written last: a crash in between leaves a hash that does not match, never a
+    # table that passes for whole.
+    with replacing(path) as partial:
+        rows.to_csv(partial, index=False)
+    record = {
+        "table": name,
+        "profile": profile,
+        "notebook": notebook,
+        "rows": len(rows),
+        "sha256": _sha256(path),
+        "seed": seed,
+        "recipe": recipe,
+        "data": data,
+        "checkpoint": checkpoint,
+        "seconds": seconds,
+        **provenance.collect(),
+    }
+    with replacing(path.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
+    return path
+
+
+def load(name: str, profile: str) -> Table:
+    """The table stored as `name` under `profile`.
+
+    Raises:
+        InDIError: there is none, it cannot be read, or it was edited by hand.
+    """
+    path = _table_path(name, profile)
+    record_path = path.with_suffix(".json")
+    if not (path.is_file() and record_path.is_file()):
+        raise InDIError(
+            f"no table {name!r} under profile {profile!r} ({path}): run the chapter that makes it."
+        )
+    try:
+        record = json.loads(record_path.read_text())
+        notebook, digest = record["notebook"], record["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InDIError(f"{record_path} is not a provenance record: rerun its chapter.") from error
+    rerun = f"rerun it: indi run notebooks/{notebook}.ipynb --profile {profile}"
+    if digest != _sha256(path):
+        raise InDIError(f"{path} is not the file its chapter wrote (edited, or cut short): {rerun}.")
+    try:
+        rows = pd.read_csv(path)
+    except ValueError as error:
+        raise InDIError(f"{path} cannot be read ({error}): {rerun}.") from error
+    return Table(rows, record, stale=record.get("code_hash") != provenance.code_hash())
+
+
+def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | None = None) -> Path:
+    """Store a figure as results/<profile>/figures/<name>.svg, and what it draws as <name>.csv.
+
+    The SVG carries no date, so that an unchanged figure is an unchanged file.
+    """
+    path = paths.results(profile) / "figures" / f"{name}.svg"
+    with replacing(path) as partial:
+        figure.savefig(partial, metadata={"Date": None})
+    if data is not None:
+        with replacing(path.with_suffix(".csv")) as partial:
+            data.to_csv(partial, index=False)
+    return path

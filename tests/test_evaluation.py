@@ -1,0 +1,140 @@
+"""Evaluation against restorers whose result is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from indi import datasets, degradations, evaluation, metrics, recipes
+from indi.datasets import ImageSet
+from indi.errors import InDIError
+from indi.images import from_arrays
+from indi.recipes import Evaluation
+
+SETTINGS = Evaluation("embedded", 48, None, (1, 2, 3), batch_size=2)
+NAMES = ("psnr", "ssim")
+SAMPLERS = 3
+
+
+def photographs() -> ImageSet:
+    return datasets.load("embedded", "evaluate")
+
+
+def test_the_identity_returns_the_input() -> None:
+    calls = []
+
+    def F(x: Tensor, t: Tensor) -> Tensor:
+        calls.append(len(x))
+        return x
+
+    result = evaluation.evaluate(F, photographs(), degradations.get("jpeg"), SETTINGS, metric_names=NAMES)
+    table = result.rows.pivot_table(index=["image", "metric"], columns=["sampler", "steps"], values="value")
+    expected = table[(evaluation.INPUT, 0)]
+    for column in table.columns:
+        # the samplers' convex combinations of equal numbers may round at a half
+        np.testing.assert_allclose(table[column], expected, rtol=2e-3, err_msg=str(column))
+    images = len(photographs())
+    assert sum(calls) == images * (1 + 2 + 3) * SAMPLERS
+    assert len(result.rows) == images * len(NAMES) * (1 + 3 * SAMPLERS)
+
+
+def test_an_oracle_is_perfect() -> None:
+    images, jpeg = photographs(), degradations.get("jpeg")
+    truth = {len(x): x for _, x, _ in evaluation.pairs(images, jpeg, SETTINGS)}
+    result = evaluation.evaluate(
+        lambda x, t: truth[len(x)], images, jpeg, SETTINGS, samplers=("indi",), metric_names=NAMES
+    )
+    restored = result.rows[result.rows["sampler"] == "indi"]
+    assert (restored[restored["metric"] == "psnr"]["value"] == np.inf).all()
+    np.testing.assert_allclose(restored[restored["metric"] == "ssim"]["value"], 1, atol=1e-6)
+
+
+def test_one_step_is_the_same_with_every_sampler_and_noise_is_shared() -> None:
+    result = evaluation.evaluate(
+        lambda x, t: 0.5 * x,
+        photographs(),
+        degradations.get("jpeg"),
+        SETTINGS,
+        eps=0.3,
+        metric_names=("psnr",),
+    )
+    one = result.rows[result.rows["steps"] == 1].pivot_table(index="image", columns="sampler", values="value")
+    np.testing.assert_array_equal(one["indi"], one["naive"])
+    np.testing.assert_allclose(one["indi"], one["cold_diffusion"], rtol=1e-5)
+
+
+def test_pairs_are_centre_crops_and_their_jpeg() -> None:
+    images = photographs()
+    (names, x, y), *_ = evaluation.pairs(images, degradations.get("jpeg"), SETTINGS)
+    assert names == images.names[:2]
+    height, width = images.images[0].shape[:2]
+    top, left = (height - 48) // 2, (width - 48) // 2
+    assert torch.equal(x[:1], from_arrays([images.images[0][top : top + 48, left : left + 48]]))
+    assert torch.equal(y, degradations.get("jpeg")(x, torch.Generator()))
+
+
+def test_kept_images_are_what_was_measured() -> None:
+    images = photographs()
+    result = evaluation.evaluate(
+        lambda x, t: -x, images, degradations.get("jpeg"), SETTINGS, samplers=("indi",), metric_names=("psnr",),
+        keep=images.names[:1],
+    )  # fmt: skip
+    assert {name for name, _, _ in result.kept} == {images.names[0]}
+    rows = result.rows.set_index(["image", "sampler", "steps"])["value"]
+    truth = from_arrays([result.kept[images.names[0], "truth", 0]])
+    for steps in (1, 3):
+        restored = from_arrays([result.kept[images.names[0], "indi", steps]])
+        psnr = float(metrics.psnr(restored, truth))
+        assert rows[images.names[0], "indi", steps] == pytest.approx(psnr, rel=1e-6)
+
+
+def test_a_training_split_is_refused() -> None:
+    with pytest.raises(InDIError, match="for training"):
+        evaluation.evaluate(
+            lambda x, t: x, datasets.load("embedded", "train"), degradations.get("jpeg"), SETTINGS
+        )
+
+
+def test_an_image_smaller_than_the_crop_is_named() -> None:
+    settings = recipes.evaluation("jpeg", "smoke", crop=4096)
+    with pytest.raises(InDIError, match=rf"{photographs().names[0]} .*smaller than the 4096x4096"):
+        list(evaluation.pairs(photographs(), degradations.get("jpeg"), settings))
+
+
+def test_summary_and_difference() -> None:
+    rows = pd.DataFrame(
+        [
+            (image, sampler, 1, "psnr", value + shift)
+            for sampler, shift in (("indi", 1.0), ("naive", 0.0))
+            for image, value in zip("abcde", (20.0, 22.0, 21.0, 30.0, 25.0), strict=True)
+        ],
+        columns=["image", "sampler", "steps", "metric", "value"],
+    )
+    table = evaluation.summary(rows).set_index("sampler")
+    assert table.loc["naive", "mean"] == pytest.approx(23.6)
+    assert table.loc["naive", "n"] == 5
+    assert table.loc["naive", "low"] < 23.6 < table.loc["naive", "high"]
+    paired = evaluation.difference(rows, "psnr", ("indi", 1), ("naive", 1))
+    assert paired.mean == pytest.approx(1.0)
+    moved = evaluation.changes(rows, ("naive", 1)).set_index("sampler")
+    # a constant difference has no interval to resample: the bounds are honest NaN
+    assert moved.loc["indi", "mean"] == pytest.approx(24.6)
+    assert moved.loc["naive", ["low", "high"]].tolist() == pytest.approx([23.6, 23.6])
+    with pytest.raises(InDIError, match="no psnr of indi at 7 steps"):
+        evaluation.difference(rows, "psnr", ("indi", 7), ("naive", 1))
+
+
+def test_changes_carry_the_interval_of_the_paired_difference() -> None:
+    values = {"a": (20.0, 21.0), "b": (30.0, 30.5), "c": (25.0, 26.5), "d": (28.0, 28.2)}
+    rows = pd.DataFrame(
+        [(i, "indi", n, "psnr", v) for i, pair in values.items() for n, v in zip((1, 5), pair, strict=True)],
+        columns=["image", "sampler", "steps", "metric", "value"],
+    )
+    five = evaluation.changes(rows).set_index("steps").loc[5]
+    expected = metrics.paired_difference([p[1] for p in values.values()], [p[0] for p in values.values()])
+    assert five["mean"] == pytest.approx(26.55)
+    assert five["low"] == pytest.approx(25.75 + expected.low)
+    assert five["high"] == pytest.approx(25.75 + expected.high)

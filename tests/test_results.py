@@ -1,0 +1,102 @@
+"""The store refuses what was edited, tells what is stale, and keeps what it was given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from indi import provenance, results
+from indi.errors import InDIError
+
+ROWS = pd.DataFrame({"sampler": ["indi", "naive, raw"], "steps": [1, 20], "psnr": [23.814159265358979, None]})
+
+
+@pytest.fixture
+def stored(project: Path) -> Path:
+    return results.save("sweep", ROWS, "smoke", notebook="04_jpeg", seed=3, data="abc", seconds=1.5)
+
+
+def test_round_trip(stored: Path, project: Path) -> None:
+    assert stored == project / "results" / "smoke" / "tables" / "sweep.csv"
+    table = results.load("sweep", "smoke")
+    pd.testing.assert_frame_equal(table.rows, ROWS, check_exact=True)
+    assert not table.stale
+    record = table.provenance
+    assert (record["notebook"], record["seed"], record["data"], record["rows"]) == ("04_jpeg", 3, "abc", 2)
+    assert record["code_hash"] == provenance.code_hash()
+
+
+def test_an_edited_table_is_refused(stored: Path) -> None:
+    stored.write_text(stored.read_text().replace("23.8", "33.8"))
+    with pytest.raises(
+        InDIError, match=r"sweep\.csv is not the file.*indi run notebooks/04_jpeg\.ipynb --profile smoke"
+    ):
+        results.load("sweep", "smoke")
+
+
+def test_a_cut_table_is_refused(stored: Path) -> None:
+    stored.write_bytes(stored.read_bytes()[:-5])
+    with pytest.raises(InDIError, match="cut short"):
+        results.load("sweep", "smoke")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"notebook": "x"}'])
+def test_a_damaged_record_is_refused(stored: Path, content: str) -> None:
+    stored.with_suffix(".json").write_text(content)
+    with pytest.raises(InDIError, match=r"sweep\.json is not a provenance record"):
+        results.load("sweep", "smoke")
+
+
+def test_other_code_makes_it_stale(stored: Path) -> None:
+    record = json.loads(stored.with_suffix(".json").read_text())
+    stored.with_suffix(".json").write_text(json.dumps(record | {"code_hash": "another"}))
+    table = results.load("sweep", "smoke")
+    assert table.stale
+    pd.testing.assert_frame_equal(table.rows, ROWS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_a_missing_file_is_named(stored: Path, suffix: str) -> None:
+    stored.with_suffix(suffix).unlink()
+    with pytest.raises(InDIError, match=r"no table 'sweep' under profile 'smoke' .*run the chapter"):
+        results.load("sweep", "smoke")
+
+
+def test_profiles_are_apart(stored: Path) -> None:
+    with pytest.raises(InDIError, match="under profile 'laptop'"):
+        results.load("sweep", "laptop")
+
+
+def test_a_failed_write_leaves_the_good_table(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(InDIError, match="no space left"):
+        results.save("sweep", ROWS, "smoke", notebook="04_jpeg")
+    monkeypatch.undo()
+    assert sorted(p.name for p in stored.parent.iterdir()) == ["sweep.csv", "sweep.json"]
+
+
+def test_the_record_names_no_machine_and_no_folder(stored: Path, project: Path) -> None:
+    text = stored.with_suffix(".json").read_text()
+    assert str(project) not in text
+    assert str(Path.home()) + "/" not in text
+
+
+def test_a_figure_and_its_data(project: Path) -> None:
+    files = []
+    for _ in range(2):
+        figure, ax = plt.subplots()
+        ax.plot([1, 2], [3, 4])
+        path = results.save_figure("curve", figure, "smoke", ROWS)
+        plt.close(figure)
+        files.append(path.read_bytes())
+    assert path == project / "results" / "smoke" / "figures" / "curve.svg"
+    assert b"<svg" in files[0]
+    assert b"<dc:date>" not in files[0]
+    pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), ROWS)
