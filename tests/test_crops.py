@@ -97,7 +97,7 @@ def test_stored_inputs_move_with_their_targets() -> None:
 
 
 def test_images_smaller_than_a_crop_are_named() -> None:
-    with pytest.raises(InDIError, match="a .*b .*c"):
+    with pytest.raises(InDIError, match=r"a .*b .*c"):
         crops(coordinates(), crop=SIZE + 1)
 
 

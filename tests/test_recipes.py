@@ -11,18 +11,19 @@ from indi import recipes
 from indi.errors import InDIError
 
 # Table 2, Appendix B
-TABLE_2: dict[str, dict[str, Any]] = {
-    "motion": {"channels": 64, "multipliers": (1, 2, 3, 4), "eps": 0.0, "p_t": "bias_t1", "batch_size": 256, "crop": 128},
-    "defocus": {"channels": 64, "multipliers": (1, 2, 4, 4), "eps": 0.0, "p_t": "linear_0.5", "batch_size": 1024, "crop": 128},
-    "jpeg": {"channels": 64, "multipliers": (1, 2, 4, 4), "eps": 0.06, "p_t": "linear_1.0", "batch_size": 1024, "crop": 128},
-    "super_resolution": {"channels": 96, "multipliers": (1, 2, 3, 4), "eps": 0.015, "p_t": "bias_t1", "batch_size": 256, "crop": 256},
-}  # fmt: skip
+COLUMNS = ("channels", "multipliers", "eps", "p_t", "batch_size", "crop")
+TABLE_2: dict[str, tuple[Any, ...]] = {
+    "motion": (64, (1, 2, 3, 4), 0.0, "bias_t1", 256, 128),
+    "defocus": (64, (1, 2, 4, 4), 0.0, "linear_0.5", 1024, 128),
+    "jpeg": (64, (1, 2, 4, 4), 0.06, "linear_1.0", 1024, 128),
+    "super_resolution": (96, (1, 2, 3, 4), 0.015, "bias_t1", 256, 256),
+}
 
 
 @pytest.mark.parametrize("task", TABLE_2)
 def test_table_2(task: str) -> None:
     paper = recipes.recipe(task, "paper")
-    for name, value in TABLE_2[task].items():
+    for name, value in zip(COLUMNS, TABLE_2[task], strict=True):
         assert getattr(paper, name) == value, name
     assert (paper.steps, paper.learning_rate, paper.ema_decay, paper.loss_p) == (500_000, 1e-4, 0.9999, 1)
 

@@ -81,8 +81,20 @@ def test_two_processes_train_what_one_does(
     expected = weights(recipe)
     arguments = [f"-p{name}={value}" for name, value in changes.items()]
     launched = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        + ["-m", "indi", "train", "jpeg", "--accelerator=cpu", "--devices=2", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            "-m",
+            "indi",
+            "train",
+            "jpeg",
+            "--accelerator=cpu",
+            "--devices=2",
+            *arguments,
+        ],
         env={**os.environ, "INDI_RUNS": str(tmp_path / "two"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -239,7 +251,7 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InDIError, match="no space left to write .*state-00000002"):
+    with pytest.raises(InDIError, match=r"no space left to write .*state-00000002"):
         checkpoints.save_state(project, 2, {"recipe_hash": "a", "step": 2})
     assert [p.name for p in project.iterdir()] == ["state-00000001.pt"]
     state = checkpoints.load_state(project, "a")

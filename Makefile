@@ -1,0 +1,48 @@
+# make reproduce   every notebook and the book; PROFILE=smoke (default), laptop, gpu or paper
+# make test        the tests
+# make book        the book alone, from results that are already there
+# make lint        formatting, style, types, stripped notebooks
+# make clean       the environment and everything that is made again; trainings (runs/) stay
+#
+# PYTHON=python3.12 chooses the interpreter, CORES=4 the number of cores.
+
+PROFILE ?= smoke
+PYTHON ?= python3
+CORES ?= all
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: reproduce test book lint clean
+.DEFAULT_GOAL := reproduce
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(VENV) (once, some minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+reproduce: $(READY)
+	@started=$$(date +%s); \
+	$(BIN)/snakemake --cores $(CORES) --config profile=$(PROFILE) --keep-going --rerun-incomplete --quiet all; \
+	failed=$$?; \
+	$(BIN)/python -c 'import sys; from indi import book; print(book.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
+	exit $$failed
+
+test: $(READY)
+	@$(BIN)/pytest
+
+book: $(READY)
+	@$(BIN)/indi book --profile $(PROFILE)
+
+lint: $(READY)
+	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .snakemake .mypy_cache .ruff_cache .pytest_cache indi.egg-info \
+	  book/_build book/notebooks book/results results/smoke

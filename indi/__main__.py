@@ -1,0 +1,5 @@
+"""`python -m indi` is `indi`."""
+
+from indi.cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""The command line, `indi ...` or `python -m indi ...`. Each command is a few lines around the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from indi import __version__
+from indi.errors import InDIError
+
+
+class _Group(click.Group):
+    """Turns an InDIError into one line and exit code 1, and names the nearest command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InDIError as error:
+            click.echo(f"indi: {error}", err=True)
+            sys.exit(1)
+
+
+_profile = click.option("--profile", default="smoke", show_default=True, help="smoke, laptop, gpu or paper.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Inversion by Direct Iteration, reproduced: recipes, trainings, notebooks, results and the book."""
+
+
+@main.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@_profile
+@click.option(
+    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
+)
+def run(notebook: Path, profile: str, assignments: tuple[str, ...]) -> None:
+    """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
+    from indi import runner
+
+    click.echo(runner.run_notebook(notebook, profile, runner.parse_parameters(list(assignments))))
+
+
+@main.group(name="recipe")
+def recipe_group() -> None:
+    """Table 2 and its scaling."""
+
+
+@recipe_group.command("list")
+def recipe_list() -> None:
+    """The tasks and profiles."""
+    from indi import recipes
+
+    click.echo(f"tasks:    {', '.join(recipes.TASKS)}\nprofiles: {', '.join(recipes.PROFILES)}")
+
+
+@recipe_group.command("show")
+@click.argument("task")
+@_profile
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
+def recipe_show(task: str, profile: str, as_json: bool) -> None:
+    """Every number of a training, and the hash that names it."""
+    from indi import recipes
+
+    chosen = recipes.recipe(task, profile)
+    shown = {**recipes.as_dict(chosen), "hash": recipes.recipe_hash(chosen)}
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        click.echo(f"{name:<{width}}  {value if value is not None else '(the data set brings y)'}")
+
+
+@main.command()
+@_profile
+@click.option("--tflops", default=300.0, show_default=True, help="Sustained rate of the GPU, TFLOP/s.")
+@click.option("--devices", default=1, show_default=True, help="GPUs that share a batch.")
+def plan(profile: str, tflops: float, devices: int) -> None:
+    """Steps, operations, memory and GPU time of each training, without training."""
+    from indi import plan as planning
+    from indi import recipes
+
+    click.echo(
+        f"{'task':<17}{'parameters':>12}{'steps':>9}{'batch':>7}{'crop':>6}{'PFLOP':>12}"
+        f"{'GiB at full batch':>19}{'GPU hours':>11}"
+    )
+    for task in recipes.TASKS:
+        chosen = recipes.recipe(task, profile)
+        cost = planning.cost(chosen)
+        memory = cost.memory(-(-chosen.batch_size // devices)) / 2**30
+        hours = cost.seconds(tflops * 1e12) / 3600
+        click.echo(
+            f"{task:<17}{cost.parameters:>12,}{chosen.steps:>9,}{chosen.batch_size:>7}{chosen.crop:>6}"
+            f"{cost.flops / 1e15:>12,.1f}{memory:>19,.1f}{hours:>11,.2f}"
+        )
+    click.echo(
+        f"Operations are counted, 2 per multiply-add, a step as three forward passes. GPU hours assume "
+        f"{tflops:g} TFLOP/s sustained (--tflops); memory is per device, split over {devices}, without "
+        "library workspaces: choose --micro-batch to fit yours."
+    )
+
+
+@main.command()
+@click.argument("task")
+@_profile
+@click.option("--accelerator", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--devices", default=1, show_default=True, help="Processes; start them with torchrun.")
+@click.option("--micro-batch", type=int, help="Images at a time where the batch does not fit.")
+@click.option("--workers", type=int, help="Of the data loader.")
+@click.option(
+    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a recipe field."
+)
+def train(
+    task: str,
+    profile: str,
+    accelerator: str,
+    devices: int,
+    micro_batch: int | None,
+    workers: int | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Train a recipe, resume it, or say that it is complete."""
+    from indi import recipes, runner, training
+
+    chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
+    execution = training.Execution(
+        accelerator=accelerator, devices=devices, micro_batch=micro_batch, workers=workers
+    )
+    trained = training.train(chosen, execution)
+    last = trained.log.iloc[-1]
+    click.echo(
+        f"{task} ({profile}): {int(last['step'])} steps, loss {last['loss']:.4f}, "
+        f"{trained.seconds:.0f} s\n{trained.folder}"
+    )
+
+
+@main.command()
+@_profile
+def status(profile: str) -> None:
+    """What was run under a profile, when, how long, and whether it is stale."""
+    from indi import book
+
+    click.echo(book.status(profile).to_string(index=False))
+
+
+@main.command()
+@_profile
+def book(profile: str) -> None:
+    """Build the book from the executed notebooks and results of a profile."""
+    from indi import book as building
+
+    building.assemble(profile)
+    click.echo(building.build(profile))

@@ -1,0 +1,159 @@
+"""The book is whole, of one profile, and tells nothing about the machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+
+from indi import book, provenance, runner
+from indi.errors import InDIError
+
+TOC = """format: jb-book
+root: intro
+chapters:
+  - file: notebooks/01_toy_example
+  - file: notebooks/04_jpeg
+"""
+CONFIG = """title: A book
+only_build_toc_files: true
+exclude_patterns: [_build, results]
+execute: {execute_notebooks: "off"}
+"""
+INTRO = """# Introduction
+
+See [](notebooks/04_jpeg) and {ref}`jpeg`.
+
+```{csv-table}
+:file: results/tables/status.csv
+:header-rows: 1
+```
+"""
+
+
+def write_notebook(path: Path, title: str, output: str = "") -> None:
+    page = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}})
+    page.cells = [nbformat.v4.new_markdown_cell(title)]
+    if output:
+        stream = nbformat.v4.new_output("stream", text=output)
+        page.cells.append(nbformat.v4.new_code_cell("1", outputs=[stream], execution_count=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(page, path)
+
+
+def finish(notebook: str, profile: str, output: str, **changes: Any) -> None:
+    """Leave behind what a run leaves, without the run."""
+    executed = runner.executed_path(notebook, profile)
+    write_notebook(executed, f"# {notebook}", output)
+    made = provenance.collect() | changes
+    record = runner.Run(notebook, profile, {"profile": profile}, 61.6, made)
+    executed.with_suffix(".json").write_text(json.dumps(asdict(record)))
+
+
+@pytest.fixture
+def manuscript(project: Path) -> Path:
+    """A project of two chapters, none of which has run."""
+    write_notebook(project / "notebooks" / "01_toy_example.ipynb", "# The toy\n\nText.")
+    write_notebook(project / "notebooks" / "04_jpeg.ipynb", "(jpeg)=\n# JPEG\n\nText.")
+    folder = project / "book"
+    folder.mkdir()
+    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "_toc.yml").write_text(TOC)
+    (folder / "intro.md").write_text(INTRO)
+    return project
+
+
+def test_status_of_each_notebook(manuscript: Path) -> None:
+    assert list(book.status("smoke")["state"]) == ["missing", "missing"]
+
+    finish("01_toy_example", "smoke", "x", commit="0123456789abcdef", dirty=True)
+    finish("04_jpeg", "smoke", "x", code_hash="of other code", commit=None, dirty=None)
+    rows = book.status("smoke")
+    assert list(rows["state"]) == ["done", "stale"]
+    first = rows.iloc[0]
+    assert first["time"] == "1 min 2 s"
+    assert first["commit"] == "0123456789ab+"
+    assert first["finished"].endswith(" UTC")
+    assert rows.iloc[1]["commit"] == ""
+
+    runner.executed_path("04_jpeg", "smoke").with_suffix(".failed.ipynb").write_text("{}")
+    assert list(book.status("smoke")["state"]) == ["done", "failed"]
+    assert list(book.status("laptop")["state"]) == ["missing", "missing"]
+    with pytest.raises(InDIError, match=r"unknown profile 'lptop'\. Did you mean 'laptop'"):
+        book.status("lptop")
+
+
+def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
+    for profile, name in (("smoke", "a"), ("laptop", "b")):
+        for kind in ("tables", "figures"):
+            folder = manuscript / "results" / profile / kind
+            folder.mkdir(parents=True)
+            (folder / f"{name}.csv").write_text(profile)
+    finish("01_toy_example", "smoke", "from smoke")
+    finish("04_jpeg", "laptop", "from laptop")
+    folder = manuscript / "book"
+
+    book.assemble("laptop")
+    book.assemble("smoke")
+    pages = {path.name: path.read_text() for path in (folder / "notebooks").iterdir()}
+    assert set(pages) == {"01_toy_example.ipynb", "04_jpeg.ipynb"}
+    assert "from smoke" in pages["01_toy_example.ipynb"]
+    (cell,) = nbformat.reads(pages["04_jpeg.ipynb"], as_version=4).cells
+    assert cell.source.startswith("(jpeg)=\n# JPEG\n")
+    assert "indi run notebooks/04_jpeg.ipynb --profile smoke" in cell.source
+    copied = {p.relative_to(folder).as_posix() for p in (folder / "results").rglob("*.csv")}
+    assert copied == {"results/tables/a.csv", "results/tables/status.csv", "results/figures/a.csv"}
+    table = pd.read_csv(folder / "results" / "tables" / "status.csv", keep_default_na=False)
+    assert list(table["notebook"]) == ["01_toy_example", "04_jpeg"]
+    assert list(table["state"]) == ["done", "missing"]
+
+    page = folder / "notebooks" / "01_toy_example.ipynb"
+    before = page.stat().st_mtime_ns
+    book.assemble("smoke")
+    assert page.stat().st_mtime_ns == before, "what does not change is not written"
+
+
+def test_the_book_builds_and_a_bad_one_does_not_replace_it(manuscript: Path) -> None:
+    finish("01_toy_example", "smoke", "a number: 42")
+    book.assemble("smoke")
+    index = book.build("smoke")
+    assert index == manuscript / "book" / "_build" / "html" / "index.html"
+    html = index.parent
+    assert "a number: 42" in (html / "notebooks" / "01_toy_example.html").read_text()
+    assert "was not run under the profile" in (html / "notebooks" / "04_jpeg.html").read_text()
+    for path in html.rglob("*"):
+        if path.is_file():
+            assert str(manuscript).encode() not in path.read_bytes(), path
+
+    good = index.read_bytes()
+    (manuscript / "book" / "intro.md").write_text("# Introduction\n\n{ref}`nowhere`\n")
+    with pytest.raises(InDIError, match=r"(?s)the book was not built.*intro\.md:3.*nowhere") as bad:
+        book.build("smoke")
+    assert str(manuscript) not in str(bad.value)
+    assert index.read_bytes() == good
+
+
+def test_a_page_that_names_a_path_of_the_machine_is_refused(project: Path) -> None:
+    html = project / "html"
+    html.mkdir()
+    (html / "a.html").write_text("<p>./results</p>")
+    book._check_portable(html)
+    (html / "b.html").write_text(f"<p>{project}/results/x.csv</p>")
+    with pytest.raises(InDIError, match=r"b\.html of the book names"):
+        book._check_portable(html)
+
+
+def test_summary_tells_what_ran_now(manuscript: Path) -> None:
+    finish("01_toy_example", "smoke", "x", time="2020-01-01T00:00:00+00:00")
+    finish("04_jpeg", "smoke", "x")
+    started = pd.Timestamp.now().timestamp() - 60
+    lines = book.summary("smoke", started).splitlines()
+    assert lines[0] == "profile smoke: 1 of 2 notebooks ran now"
+    assert lines[1].split() == ["01_toy_example", "done", "1", "min", "2", "s"]
+    assert lines[2].split() == ["04_jpeg", "done", "1", "min", "2", "s", "ran", "now"]
+    assert lines[3].startswith("all together 1 min")

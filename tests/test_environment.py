@@ -1,0 +1,110 @@
+"""pyproject.toml, constraints.txt, environment.yml and the Makefile describe one environment."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+PINS = {
+    canonicalize_name(name): version
+    for name, _, version in (
+        line.partition("==")
+        for line in (CHECKOUT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+}
+REQUIREMENTS = [
+    Requirement(text)
+    for texts in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for text in texts
+]
+
+
+def test_constraints_are_names_and_exact_versions() -> None:
+    for line in (CHECKOUT / "constraints.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!-]*", line), line
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_every_requirement_is_pinned_at_a_version_it_allows(requirement: Requirement) -> None:
+    assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_everything_that_is_installed_for_it_is_pinned() -> None:
+    """Walks what the requirements bring along, as installed here."""
+    todo, seen = list(REQUIREMENTS), set()
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        extras = requirement.extras or {""}
+        if name in seen:
+            continue
+        try:
+            brought = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue  # an extra that is not installed here
+        seen.add(name)
+        for inner in map(Requirement, brought):
+            if inner.marker is None or any(inner.marker.evaluate({"extra": e}) for e in extras):
+                todo.append(inner)
+    assert len(seen) > 100, "the environment of the tests is not the project's"
+    # pip does not list the tools it installs with, and pins of them would change the user's pip
+    assert seen - set(PINS) - {"setuptools", "pip", "wheel"} == set()
+
+
+def test_conda_and_make_install_what_pyproject_says() -> None:
+    conda = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
+    assert conda["name"] == PROJECT["name"]
+    *plain, pip = conda["dependencies"]
+    python = next(Requirement(text) for text in plain if text.startswith("python"))
+    assert {Requirement(text).name for text in plain} == {"python", "pip"}
+    assert str(SpecifierSet(PROJECT["requires-python"])) in str(python.specifier).split(",")
+    assert pip["pip"] == ["-c constraints.txt", "-e .[test]"]
+    assert '-c constraints.txt -e ".[test]"' in (CHECKOUT / "Makefile").read_text()
+    for supported in ("3.11", "3.12", "3.13"):
+        assert supported in python.specifier
+        assert supported in SpecifierSet(PROJECT["requires-python"])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(CHECKOUT / name, tmp_path)
+    # An interpreter that calls itself 3.10: the check reads sys.version_info.
+    old = tmp_path / "python3.10"
+    old.write_text(
+        "#!/bin/sh\nshift\nexec python3 -c \"import sys; sys.version_info = (3, 10, 0, 'final', 0); $1\"\n"
+    )
+    old.chmod(0o755)
+    ran = subprocess.run(
+        ["make", f"PYTHON={old}", "test"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode != 0
+    assert ran.stderr.splitlines()[0] == (
+        "Python 3.11 or later is needed, this is 3.10: make PYTHON=python3.12"
+    )
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_tracked_text_names_no_folder_of_a_machine() -> None:
+    """Whoever clones the project must not meet paths that exist on one machine only."""
+    own = str(CHECKOUT.parent)
+    for name in ("README.md", "Makefile", "Snakefile", "environment.yml", "pyproject.toml"):
+        assert own + "/" not in (CHECKOUT / name).read_text(), name
