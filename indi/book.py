@@ -237,19 +237,20 @@ def summary(profile: str, started: float) -> str:
         profile: smoke, laptop, gpu or paper.
         started: when it began, in seconds since the epoch.
     """
-    lines, ran = [], 0
+    lines, ran, failed = [], 0, False
     for path in notebooks():
         run = runner.load_run(path.stem, profile)
         row = _status(path.stem, profile)
         now = run is not None and _epoch(run) >= int(started)
         ran += now
+        failed |= row.state == "failed"
         lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else ''}")
     seconds = datetime.now().timestamp() - started
     page = paths.root() / "book" / "_build" / "html" / "index.html"
     lines.insert(0, f"profile {profile}: {ran} of {len(lines)} notebooks ran now")
     lines.append(f"all together {_duration(seconds)}")
     if page.is_file():
-        lines.append(f"book: {page}")
+        lines.append(f"book{', not built again because of the failure' if failed else ''}: {page}")
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -78,11 +78,11 @@ class UNet(nn.Module):
         channels: width of the first level.
         multipliers: width of each level in units of `channels`; each level halves H and W.
         in_channels: 3, or 6 for the conditional DDPM, whose noisy image and y are concatenated.
-        output: "residual" returns x_t + net(x_t, t), "direct" net(x_t, t) itself, "velocity"
-            x_t + t net(x_t, t), which is exact at t = 0.
+        output: "velocity" returns x_t + t net(x_t, t), so that (x_t - F)/t, the right side of the
+            ODE, stays bounded and F(x, 0) = x; "residual" x_t + net(x_t, t); "direct" net(x_t, t).
         time_scale: factor of t before the sinusoid, whose frequencies were made for the step numbers
             of a diffusion model.
-        zero_init: start the last convolution at zero.
+        zero_init: start the last convolution at zero, and so the network at F(x_t, t) = x_t.
         upsample: "nearest" or "bilinear", before the first convolution of an up block; down blocks
             average 2x2 pixels.
 
@@ -97,9 +97,9 @@ class UNet(nn.Module):
         channels: int = 64,
         multipliers: Sequence[int] = (1, 2, 3, 4),
         in_channels: int = 3,
-        output: Output = "residual",
+        output: Output = "velocity",
         time_scale: float = 1000.0,
-        zero_init: bool = False,
+        zero_init: bool = True,
         upsample: Upsample = "nearest",
     ) -> None:
         super().__init__()

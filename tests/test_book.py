@@ -157,3 +157,11 @@ def test_summary_tells_what_ran_now(manuscript: Path) -> None:
     assert lines[1].split() == ["01_toy_example", "done", "1", "min", "2", "s"]
     assert lines[2].split() == ["04_jpeg", "done", "1", "min", "2", "s", "ran", "now"]
     assert lines[3].startswith("all together 1 min")
+    assert len(lines) == 4, "no book was built"
+
+    index = manuscript / "book" / "_build" / "html" / "index.html"
+    index.parent.mkdir(parents=True)
+    index.touch()
+    assert book.summary("smoke", started).splitlines()[-1] == f"book: {index}"
+    runner.executed_path("04_jpeg", "smoke").with_suffix(".failed.ipynb").touch()
+    assert "not built again" in book.summary("smoke", started)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from indi import paths
 from indi.datasets.image_set import digest
 from indi.datasets.listing import Decoder, Entry
 from indi.errors import InDIError
 from indi.files import replacing
+from indi.progress import progress
 
 #: Raise when the meaning of the stored arrays changes: caches of another number are made anew.
 FORMAT = 1
@@ -149,7 +149,7 @@ def attempt_all(
     remaining = iter(entries)
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(entries), desc=f"decoding {label}", unit="image", disable=None) as bar,
+        progress(total=len(entries), desc=f"decoding {label}", unit="image") as bar,
     ):
         # in batches, else all images of a large set would wait in memory
         while batch := list(islice(remaining, 4 * workers)):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pooch  # type: ignore[import-untyped]
-from tqdm.auto import tqdm
 
 from indi import paths
 from indi.datasets.check import Report, check, layout_of
@@ -19,6 +18,7 @@ from indi.datasets.listing import Layout, pictures
 from indi.datasets.registry import SOURCES, Download
 from indi.datasets.unpack import unpack
 from indi.errors import InDIError
+from indi.progress import progress
 
 _CHUNK = 1 << 20
 
@@ -128,14 +128,7 @@ def _resume(url: str, part: Path) -> None:
             total = have + int(length) if length else None
             with (
                 part.open("ab" if have else "wb") as file,
-                tqdm(
-                    total=total,
-                    initial=have,
-                    desc=part.stem,
-                    unit="B",
-                    unit_scale=True,
-                    disable=None,
-                ) as bar,
+                progress(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True) as bar,
             ):
                 while chunk := answer.read(_CHUNK):
                     file.write(chunk)

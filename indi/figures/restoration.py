@@ -16,6 +16,7 @@ from indi.evaluation import INPUT
 from indi.figures import (
     BLUE,
     GREY,
+    PALETTE,
     SAMPLER_COLOURS,
     SAMPLER_LABELS,
     SAMPLER_LINES,
@@ -216,6 +217,8 @@ def _plain(value: object) -> str:
 
 def set_table(sets: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """Distances between sets with their intervals, a row per sampler and step count, for `show_table`."""
+    if sets.empty:
+        return pd.DataFrame({"distances between sets": ["not measured: their weights are missing"]})
     rows = []
     for (sampler, steps), group in sets.groupby(["sampler", "steps"], sort=False):
         row: dict[str, object] = {
@@ -258,3 +261,18 @@ def comparison_table(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             row[metric_label(name)] = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{shown}"
         out.append(row)
     return pd.DataFrame(out)
+
+
+def training_curves(log: pd.DataFrame, by: str, loss: str = "absolute error of x") -> Figure:
+    """Running means of several trainings' losses (images in [-1, 1]); the column `by` tells them apart."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    lines = ("-", "--", "-.", ":")
+    for k, (name, part) in enumerate(log.groupby(by, sort=False)):
+        smooth = part["loss"].rolling(max(1, len(part) // 8), center=True, min_periods=1).mean()
+        colour = PALETTE[k % len(PALETTE)]
+        axes.plot(part["step"], smooth, color=colour, linestyle=lines[k % len(lines)], label=name)
+    axes.set(xlabel="optimiser step", ylabel=f"mean {loss}", yscale="log")
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter())
+    axes.legend()
+    return figure
