@@ -7,7 +7,7 @@ count change nothing else, so that their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +23,21 @@ from indi.errors import InDIError
 from indi.images import from_arrays, to_arrays
 from indi.progress import progress
 from indi.recipes import Evaluation
-from indi.samplers import Restorer, sampler, uniform_times
+from indi.samplers import Restorer, Sampler, sampler, uniform_times
 
 INPUT = "input"
 """Stands in the column `sampler` for y itself, with 0 steps."""
 
 TRUTH = "truth"
 """Stands for x itself among the kept images, with 0 steps."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to restore in a given number of steps: a sampler, and the times it takes for that number."""
+
+    sample: Sampler
+    times: Callable[[int], np.ndarray] = uniform_times
 
 
 @dataclass(frozen=True)
@@ -119,11 +127,12 @@ def evaluate(
     *,
     eps: float = 0.0,
     schedule: str = "constant",
-    samplers: Sequence[str] = ("indi", "naive", "cold_diffusion"),
+    samplers: Sequence[str] | Mapping[str, Method] = ("indi", "naive", "cold_diffusion"),
     metric_names: Sequence[str] | None = None,
     set_names: Sequence[str] = (),
     keep: Collection[str] = (),
     device: str | torch.device | None = None,
+    choosing: bool = False,
 ) -> Evaluated:
     """Restore every image with every sampler and step count, and measure.
 
@@ -133,17 +142,19 @@ def evaluate(
         degradation: how y is made; None where the set brings y.
         settings: crop, number of images, step counts, batch size, seed.
         eps, schedule: the perturbation that F was trained with.
-        samplers: names of samplers.
+        samplers: names of samplers, or any names with what they stand for.
         metric_names: as `metrics.per_image` takes them; None for its default.
         set_names: distances between sets to measure, as `metrics.resolve` takes them ("fd", "kd").
         keep: names of images whose restorations are returned.
         device: default: the first GPU, else the CPU.
+        choosing: take a training split all the same, to choose settings by; never to report.
 
     Raises:
         InDIError: a training split, an unknown sampler or metric, an image too small.
     """
-    if images.split != "evaluate":
+    if images.split != "evaluate" and not choosing:
         raise InDIError(f"{images.name}: the {images.split} split is for training; evaluate on 'evaluate'.")
+    methods = samplers if isinstance(samplers, Mapping) else {n: Method(sampler(n)) for n in samplers}
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(F, nn.Module):
         F = F.to(device)
@@ -171,7 +182,7 @@ def evaluate(
             parts = features.setdefault((name, steps, network), [])
             parts.append(metrics.extract(images, network, device=device))
 
-    calls = sum(settings.step_counts) * len(samplers)
+    calls = sum(settings.step_counts) * len(methods)
     total = len(images) if settings.images is None else min(settings.images, len(images))
     with progress(total=total * calls, desc="evaluate", unit="call") as bar:
         for batch, (names, x, y) in enumerate(pairs(images, degradation, settings)):
@@ -181,14 +192,14 @@ def evaluate(
             for image, array in zip(names, to_arrays(x), strict=True):
                 if image in keep:
                     kept[image, TRUTH, 0] = array
-            for name in samplers:
+            for name, method in methods.items():
                 for steps in settings.step_counts:
                     # the same perturbation for every sampler and step count
                     seed = torch_seed(settings.seed, batch, 1)
-                    x0 = sampler(name)(
+                    x0 = method.sample(
                         F,
                         y.contiguous(memory_format=torch.channels_last),
-                        uniform_times(steps),
+                        method.times(steps),
                         eps,
                         schedule,
                         torch.Generator(device).manual_seed(seed),

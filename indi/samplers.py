@@ -49,8 +49,12 @@ def uniform_times(n: int) -> np.ndarray:
     return np.arange(n, -1, -1) / n
 
 
-def _steps(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, float]]:
-    """(i, t_i, t_{i+1}) of each step; `times` are counted, never accumulated (erratum 6)."""
+def pairs_of(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, float]]:
+    """(i, t_i, t_{i+1}) of each step; times are counted, never accumulated (erratum 6).
+
+    Raises:
+        InDIError: `times` do not descend strictly from 1 to 0.
+    """
     grid = np.asarray(times, dtype=np.float64)
     if grid.ndim != 1 or len(grid) < 2 or grid[0] != 1 or grid[-1] != 0 or not (np.diff(grid) < 0).all():
         raise InDIError(
@@ -60,13 +64,14 @@ def _steps(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, float]
     return [(i, float(t), float(s)) for i, (t, s) in enumerate(pairwise(grid))]
 
 
-def _start(y: Tensor, eps: float, schedule: str, generator: torch.Generator | None) -> Tensor:
+def perturbed(y: Tensor, eps: float, schedule: str, generator: torch.Generator | None) -> Tensor:
     """x_1 = y + eps_1 n (Algorithm 1)."""
     std = float(noise_schedule(schedule).std(eps, torch.ones(1)))
     return y + std * randn_like(y, generator) if std > 0 else y
 
 
-def _predict(F: Restorer, x: Tensor, t: float) -> Tensor:
+def predict(F: Restorer, x: Tensor, t: float) -> Tensor:
+    """F(x, t) with one time for the whole batch."""
     return F(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
 
 
@@ -98,9 +103,9 @@ def indi(
         InDIError: malformed times, or no such schedule.
     """
     added = noise_schedule(schedule).added
-    x = _start(y, eps, schedule, generator)
-    for i, t, s in _steps(times):
-        prediction = _predict(F, x, t)
+    x = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
         if callback is not None:
             callback(i, t, s, x, prediction)
         x = (1 - s / t) * prediction + (s / t) * x
@@ -123,9 +128,9 @@ def naive(
 
     Arguments, result and errors as for `indi`. The schedule matters through the start alone.
     """
-    x = start = _start(y, eps, schedule, generator)
-    for i, t, s in _steps(times):
-        prediction = _predict(F, x, t)
+    x = start = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
         if callback is not None:
             callback(i, t, s, x, prediction)
         x = (1 - s) * prediction + s * start
@@ -147,9 +152,9 @@ def cold_diffusion(
     Arguments, result and errors as for `indi`. The schedule matters through the start alone. The
     result is the mean of the predictions, weighted by the lengths of the steps.
     """
-    x = start = _start(y, eps, schedule, generator)
-    for i, t, s in _steps(times):
-        prediction = _predict(F, x, t)
+    x = start = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
         if callback is not None:
             callback(i, t, s, x, prediction)
         x = x + (t - s) * (prediction - start)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from indi import datasets, degradations, evaluation, metrics, recipes
+from indi import datasets, degradations, evaluation, metrics, recipes, samplers
 from indi.datasets import ImageSet
 from indi.errors import InDIError
 from indi.images import from_arrays
@@ -96,6 +96,33 @@ def test_a_training_split_is_refused() -> None:
         evaluation.evaluate(
             lambda x, t: x, datasets.load("embedded", "train"), degradations.get("jpeg"), SETTINGS
         )
+
+
+def test_a_training_split_serves_to_choose_by() -> None:
+    images = datasets.load("embedded", "train")
+    result = evaluation.evaluate(
+        lambda x, t: x, images, degradations.get("jpeg"), SETTINGS, metric_names=("psnr",), choosing=True
+    )
+    assert set(result.rows["image"]) == set(images.names)
+
+
+def test_a_method_has_its_own_sampler_and_times() -> None:
+    seen: list[float] = []
+
+    def F(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(float(t[0]))
+        return x
+
+    methods = {
+        "early": evaluation.Method(samplers.naive, lambda n: np.array([1.0, 0.9, 0.0])),
+        "plain": evaluation.Method(samplers.indi),
+    }
+    settings = Evaluation("embedded", 48, 1, (2,))
+    result = evaluation.evaluate(
+        F, photographs(), degradations.get("jpeg"), settings, samplers=methods, metric_names=("psnr",)
+    )
+    assert seen == pytest.approx([1, 0.9, 1, 0.5])
+    assert list(dict.fromkeys(result.rows["sampler"])) == [evaluation.INPUT, *methods]
 
 
 def test_an_image_smaller_than_the_crop_is_named() -> None:
