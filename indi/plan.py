@@ -66,7 +66,7 @@ def _saved_bytes(recipe: Recipe) -> int:
             saved[id(tensor)] = tensor
         return tensor
 
-    x = torch.empty(1, 3, recipe.crop, recipe.crop, device="meta")
+    x = torch.empty(1, network.conv_in.in_channels, recipe.crop, recipe.crop, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         result = network(x, torch.empty(1, device="meta"))
     size = 2 if recipe.precision == "bf16-mixed" else 4

@@ -19,6 +19,7 @@ from indi.process import noise_schedule, time_distribution
 from indi.unet import Output, UNet, Upsample
 
 Precision = Literal["32-true", "bf16-mixed"]
+Method = Literal["indi", "cddpm"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Recipe:
         precision: of the training; weights and optimiser stay float32.
         seed: of initialisation, data, times and noise.
         output, time_scale, zero_init, upsample: what Table 2 leaves open, see `unet.UNet`.
+        method: "indi", or "cddpm", the conditional DDPM of Sec. 6.5, for which eps, p_t and schedule
+            do not apply; see `conditional`.
     """
 
     task: str
@@ -67,6 +70,7 @@ class Recipe:
     time_scale: float = 1000.0
     zero_init: bool = True
     upsample: Upsample = "nearest"
+    method: Method = "indi"
 
     def __post_init__(self) -> None:
         """Raise InDIError on a value outside its range, before anything is computed with it."""
@@ -78,6 +82,8 @@ class Recipe:
             raise unknown("output", self.output, get_args(Output))
         if self.precision not in get_args(Precision):
             raise unknown("precision", self.precision, get_args(Precision))
+        if self.method not in get_args(Method):
+            raise unknown("method", self.method, get_args(Method))
         for name in ("channels", "batch_size", "crop", "steps", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InDIError(f"{name} must be positive, not {getattr(self, name)!r}.")
@@ -97,6 +103,8 @@ class Evaluation:
         batch_size: images per call of F.
         seed: of the degradation and of the perturbation; the same for every sampler and N, so that
             differences are paired.
+        precision: of F; the states and the metrics stay float32. On a CPU with bf16 instructions
+            "bf16-mixed" is 2.6 times as fast; on JPEG it moved PSNR by 0.001 dB.
     """
 
     data: str
@@ -105,6 +113,7 @@ class Evaluation:
     step_counts: tuple[int, ...]
     batch_size: int = 8
     seed: int = 0
+    precision: Precision = "32-true"
 
 
 # Table 2 (Appendix B), and for "generation" Sec. 6.1: it starts from noise at 64x64 on CelebA and
@@ -153,8 +162,10 @@ _DATA = {
 
 _EVALUATIONS: dict[str, Evaluation] = {
     "smoke": Evaluation("embedded", 128, None, (1, 2, 5, 20)),
-    "laptop": Evaluation("bsds500", 192, 100, (1, 2, 3, 5, 10, 20, 50, 100)),
-    "gpu": Evaluation("bsds500", 256, 100, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)),
+    "laptop": Evaluation("bsds500", 192, 100, (1, 2, 3, 5, 10, 20, 50, 100), precision="bf16-mixed"),
+    "gpu": Evaluation(
+        "bsds500", 256, 100, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500), batch_size=32, precision="bf16-mixed"
+    ),
     "paper": Evaluation("", 0, None, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)),
 }
 
@@ -194,6 +205,16 @@ def ablation(task: str, profile: str, **changes: Any) -> Recipe:
     return recipe(task, profile, **{"steps": _ABLATION_STEPS[_checked(task, profile)], **changes})
 
 
+def conditional(recipe: Recipe) -> Recipe:
+    """The conditional DDPM with the data, the network and the budget of `recipe`; what is InDI's own is neutral.
+
+    The output stays too: "velocity" is here z + level net, exact where z is pure noise, as InDI's is
+    exact at t = 0. "direct" asks the network to copy z; at 200 smoke steps (one seed) its loss was
+    0.24 against 0.14, and its one-step PSNR 6 dB against 22 dB.
+    """
+    return replace(recipe, method="cddpm", eps=0.0, schedule="none", p_t="linear_0")
+
+
 def evaluation(task: str, profile: str, **changes: Any) -> Evaluation:
     """What the model of a task is tried on under a profile, with `changes` to single fields.
 
@@ -229,12 +250,16 @@ def degradation_of(recipe: Recipe) -> degradations.Degradation | None:
 
 
 def network_of(recipe: Recipe) -> UNet:
-    """The untrained network of a recipe, initialised by its seed alone."""
+    """The untrained network of a recipe, initialised by its seed alone.
+
+    That of a conditional DDPM sees the noisy image and y side by side and returns the noise.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return UNet(
             recipe.channels,
             recipe.multipliers,
+            in_channels=6 if recipe.method == "cddpm" else 3,
             output=recipe.output,
             time_scale=recipe.time_scale,
             zero_init=recipe.zero_init,

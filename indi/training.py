@@ -1,4 +1,4 @@
-"""The one training loop of every experiment: Eq. 9 with Adam at a fixed rate and an averaged copy of the weights.
+"""The one training loop of every experiment: Adam at a fixed rate, with an averaged copy of the weights.
 
 `train(recipe)` is content-addressed. A finished run is returned at once, an interrupted one goes on
 from its last state, bit for bit on a CPU: the batch, the times and the noise of a step are functions
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +21,13 @@ import lightning_fabric as lf
 import pandas as pd
 import torch
 from filelock import FileLock
+from lightning_fabric.loggers.logger import Logger
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from indi import checkpoints, datasets, paths, provenance
+from indi import cddpm, checkpoints, datasets, paths, provenance
 from indi.crops import TrainingCrops, torch_seed
 from indi.degradations import Degradation
 from indi.errors import InDIError
@@ -92,9 +95,22 @@ def ema_decay(step: int, limit: float) -> float:
     return min(limit, (1 + step) / (10 + step))
 
 
-def loss_function(prediction: Tensor, x: Tensor, p: int) -> Tensor:
-    """Eq. 9 per element: the mean absolute (p = 1) or squared (p = 2) error, in the units of x."""
-    difference = prediction.float() - x
+def objective(
+    recipe: Recipe, x: Tensor, y: Tensor, t: Tensor, noise: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the network sees and what it is to return: (inputs, time, target).
+
+    InDI (Eq. 9): (x_t, t, x). The conditional DDPM: (z beside y, level, noise), t being the level.
+    """
+    if recipe.method == "cddpm":
+        assert noise is not None
+        return cddpm.training_example(x, y, t, noise)
+    return interpolate(x, y, t, noise, recipe.eps, recipe.schedule), t, x
+
+
+def loss_function(prediction: Tensor, target: Tensor, p: int) -> Tensor:
+    """Eq. 9 per element: the mean absolute (p = 1) or squared (p = 2) error, in the units of the target."""
+    difference = prediction.float() - target
     return difference.abs().mean() if p == 1 else difference.square().mean()
 
 
@@ -120,6 +136,7 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
             devices=execution.devices,
             strategy="ddp" if execution.devices > 1 else "auto",
             precision=recipe.precision,
+            loggers=_tensorboard(folder),
         )
         fabric.launch()
         with _only_one(fabric, folder):
@@ -154,6 +171,12 @@ def load(recipe: Recipe) -> Trained:
         checkpoint=done["checkpoint"],
         stale=done["code_hash"] != provenance.code_hash(),
     )
+
+
+def _tensorboard(folder: Path) -> list[Logger]:
+    """Scalars for TensorBoard in the run's folder, where TensorBoard is installed: pip install -e ".[tensorboard]"."""
+    installed = find_spec("tensorboard") is not None
+    return [TensorBoardLogger(folder, name="tensorboard", version="")] if installed else []
 
 
 @contextmanager
@@ -239,6 +262,7 @@ def _train(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path
             bar.set_postfix_str(f"loss {loss:.4f}, {rate:.0f} images/s")
             if fabric.is_global_zero:
                 row = {"step": done, "loss": loss, "images_per_second": rate, "seconds": elapsed()}
+                fabric.log_dict({"loss": loss, "images_per_second": rate}, step=done)
                 with (folder / "log.jsonl").open("a") as file:
                     file.write(json.dumps(row) + "\n")
 
@@ -278,7 +302,7 @@ def _step(
     x: Tensor,
     y: Tensor | None,
 ) -> Tensor:
-    """One optimiser step of Eq. 9 on uint8 crops; returns the loss, detached."""
+    """One optimiser step on uint8 crops; returns the loss, detached."""
 
     def generator(*stream: int) -> torch.Generator:
         seed = torch_seed(recipe.seed, step, *stream)
@@ -295,13 +319,15 @@ def _step(
 
     # Times and noise are drawn for the whole batch, so that one process and many train on the same.
     mine = slice(fabric.global_rank, None, fabric.world_size)
-    t = time_distribution(recipe.p_t).sample(recipe.batch_size, generator(_TIMES))[mine]
+    conditional = recipe.method == "cddpm"
+    times = cddpm.training_levels() if conditional else time_distribution(recipe.p_t)
+    t = times.sample(recipe.batch_size, generator(_TIMES))[mine]
     noise = None
-    if recipe.eps > 0:
+    if recipe.eps > 0 or conditional:
         whole = x.new_empty(recipe.batch_size, *x.shape[1:])
         noise = randn_like(whole, generator(_NOISE))[mine]
-    x_t = interpolate(x, y, t, noise, recipe.eps, recipe.schedule)
-    x_t = x_t.contiguous(memory_format=torch.channels_last)
+    inputs, t, target = objective(recipe, x, y, t, noise)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
 
     optimizer.zero_grad()
     total = torch.zeros((), device=fabric.device)
@@ -311,7 +337,7 @@ def _step(
         last = start + size >= len(x)
         with fabric.no_backward_sync(model, enabled=not last):
             share = len(x[part]) / len(x)
-            loss = share * loss_function(model(x_t[part], t[part]), x[part], recipe.loss_p)
+            loss = share * loss_function(model(inputs[part], t[part]), target[part], recipe.loss_p)
             fabric.backward(loss)
         total += loss.detach()
     optimizer.step()

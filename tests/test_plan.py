@@ -35,3 +35,9 @@ def test_activations_are_what_autograd_keeps() -> None:
         result = network(torch.rand(1, 3, recipe.crop, recipe.crop), torch.rand(1))
     assert plan.cost(recipe).activation_bytes == pytest.approx(sum(held.values()), rel=0.2)
     del result
+
+
+def test_conditional_ddpm_has_six_input_channels() -> None:
+    cost = plan.cost(recipes.conditional(recipes.recipe("motion", "paper")))
+    assert cost.parameters == 27_678_851
+    assert cost.activation_bytes > 0
