@@ -158,6 +158,7 @@ def evaluate(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(F, nn.Module):
         F = F.to(device)
+    restore = _with_precision(F, device, settings.precision)
     size = (settings.crop, settings.crop) if settings.crop else None
     measured = metrics.per_image(metric_names, size)
     missing = metrics.missing(metric_names, size) | metrics.missing(set_names)
@@ -197,7 +198,7 @@ def evaluate(
                     # the same perturbation for every sampler and step count
                     seed = torch_seed(settings.seed, batch, 1)
                     x0 = method.sample(
-                        F,
+                        restore,
                         y.contiguous(memory_format=torch.channels_last),
                         method.times(steps),
                         eps,
@@ -212,6 +213,16 @@ def evaluate(
         kept,
         missing,
     )
+
+
+def _with_precision(F: Restorer, device: torch.device, precision: str) -> Restorer:
+    """F computed in bf16 where `precision` asks for it; what it returns is float32 again."""
+
+    def restore(x: Tensor, t: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return F(x, t).to(x.dtype)
+
+    return restore
 
 
 def _set_rows(
