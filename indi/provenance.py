@@ -28,6 +28,7 @@ from indi import paths
 NUMERIC = (
     "process",
     "samplers",
+    "solvers",
     "closed_form",
     "unet",
     "cddpm",
@@ -40,6 +41,9 @@ NUMERIC = (
     "checkpoints",
     "metrics",
     "evaluation",
+    "generation",
+    "experiment",
+    "real",
 )
 
 #: Distributions whose version is recorded.

@@ -24,6 +24,7 @@ from indi.figures import ddpm
 from indi.images import from_uint8
 from indi.process import randn_like
 from indi.recipes import Evaluation
+from indi.training import loop
 from indi.unet import Output
 
 M, S = 0.3, 0.5
@@ -375,7 +376,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     recipe, execution = small(), training.Execution(checkpoint_every=2)
-    step = training._step
+    step = loop._step
     taken = []
 
     def dies(*arguments: object) -> Tensor:
@@ -385,7 +386,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
         return step(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_step", dies)
+        patch.setattr(loop, "_step", dies)
         with pytest.raises(KeyboardInterrupt):
             training.train(recipe, execution)
     resumed = training.train(recipe, execution)

@@ -24,6 +24,7 @@ from indi.errors import InDIError
 from indi.images import from_uint8
 from indi.process import interpolate, randn_like, time_distribution
 from indi.recipes import Recipe
+from indi.training import loop, loss
 
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 2, "crop": 16, "channels": 4}
 
@@ -126,7 +127,7 @@ def test_a_complete_run_is_not_trained_again(project: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(training, "_train", refuse)
+    monkeypatch.setattr(loop, "run", refuse)
     again = training.train(small())
     assert again.checkpoint == first.checkpoint
     with pytest.raises(AssertionError):
@@ -160,7 +161,7 @@ def test_x_and_y_are_not_swapped_and_t_1_is_trained(project: Path, monkeypatch: 
         seen.extend((float(ti), power[0], power[1], noise is not None) for ti in t)
         return interpolate(x, y, t, noise, eps, schedule)
 
-    monkeypatch.setattr(training, "interpolate", watch)
+    monkeypatch.setattr(loss, "interpolate", watch)
     training.train(small(steps=40))
     times, clean, degraded, noisy = map(np.array, zip(*seen, strict=True))
     assert np.mean(times == 1) == pytest.approx(0.5, abs=0.2)  # linear_1.0: a half, 80 draws

@@ -1,43 +1,29 @@
-"""The one training loop of every experiment: Adam at a fixed rate, with an averaged copy of the weights.
-
-`train(recipe)` is content-addressed. A finished run is returned at once, an interrupted one goes on
-from its last state, bit for bit on a CPU: the batch, the times and the noise of a step are functions
-of (seed, step) alone, so that weights, averages, optimiser and step number are the whole state.
-"""
+"""The loop itself: Adam at a fixed rate, an averaged copy of the weights, states to resume from."""
 
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 import lightning_fabric as lf
-import pandas as pd
 import torch
-from filelock import FileLock
-from lightning_fabric.loggers.logger import Logger
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from indi import cddpm, checkpoints, datasets, paths, provenance
+from indi import cddpm, checkpoints, datasets, provenance
 from indi.crops import TrainingCrops, torch_seed
 from indi.degradations import Degradation
 from indi.errors import InDIError
 from indi.files import replacing
 from indi.images import from_uint8
-from indi.process import interpolate, randn_like, time_distribution
+from indi.process import randn_like, time_distribution
 from indi.progress import progress
 from indi.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
-
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
+from indi.training.loss import loss_function, objective
 
 _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops
 
@@ -63,29 +49,6 @@ class Execution:
     checkpoint_every: int | None = None
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A finished training.
-
-    Attributes:
-        recipe: what was trained.
-        F: the averaged network in evaluation mode, float32: F(x, t) with x (B, 3, H, W), t (B,).
-        folder: of the run.
-        log: one row per logged interval: step, loss, images_per_second, seconds.
-        seconds: wall time of the training, over all its resumptions.
-        checkpoint: SHA-256 of the weights file.
-        stale: the code that makes numbers has changed since.
-    """
-
-    recipe: Recipe
-    F: nn.Module
-    folder: Path
-    log: pd.DataFrame
-    seconds: float
-    checkpoint: str
-    stale: bool
-
-
 def ema_decay(step: int, limit: float) -> float:
     """The decay of the average after `step` updates: (1 + step) / (10 + step), at most `limit`.
 
@@ -95,105 +58,8 @@ def ema_decay(step: int, limit: float) -> float:
     return min(limit, (1 + step) / (10 + step))
 
 
-def objective(
-    recipe: Recipe, x: Tensor, y: Tensor, t: Tensor, noise: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What the network sees and what it is to return: (inputs, time, target).
-
-    InDI (Eq. 9): (x_t, t, x). The conditional DDPM: (z beside y, level, noise), t being the level.
-    """
-    if recipe.method == "cddpm":
-        assert noise is not None
-        return cddpm.training_example(x, y, t, noise)
-    return interpolate(x, y, t, noise, recipe.eps, recipe.schedule), t, x
-
-
-def loss_function(prediction: Tensor, target: Tensor, p: int) -> Tensor:
-    """Eq. 9 per element: the mean absolute (p = 1) or squared (p = 2) error, in the units of the target."""
-    difference = prediction.float() - target
-    return difference.abs().mean() if p == 1 else difference.square().mean()
-
-
-def run_folder(recipe: Recipe) -> Path:
-    """Where the training of `recipe` is kept: runs/<task>-<hash>."""
-    return paths.runs() / f"{recipe.task}-{recipe_hash(recipe)}"
-
-
-def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
-    """Train `recipe`, resume it, or return it if it is complete.
-
-    Two processes that ask for the same recipe wait for one another instead of training it twice.
-
-    Raises:
-        InDIError: the data are missing or too small for the crop, a file of the run is damaged or
-            belongs to another recipe, or the disk is full.
-    """
-    execution = execution or Execution()
-    folder = run_folder(recipe)
-    if not (folder / "done.json").is_file():
-        fabric = lf.Fabric(
-            accelerator=execution.accelerator,
-            devices=execution.devices,
-            strategy="ddp" if execution.devices > 1 else "auto",
-            precision=recipe.precision,
-            loggers=_tensorboard(folder),
-        )
-        fabric.launch()
-        with _only_one(fabric, folder):
-            if not (folder / "done.json").is_file():
-                _train(recipe, execution, fabric, folder)
-    return load(recipe)
-
-
-def load(recipe: Recipe) -> Trained:
-    """The finished training of `recipe`.
-
-    Raises:
-        InDIError: it is not complete, or its files are damaged.
-    """
-    folder = run_folder(recipe)
-    try:
-        done = json.loads((folder / "done.json").read_text())
-        log = pd.read_json(folder / "log.jsonl", lines=True)
-    except FileNotFoundError as error:
-        raise InDIError(f"{recipe.task} under {recipe.profile} is not trained ({folder}).") from error
-    except ValueError as error:
-        raise InDIError(f"{folder} holds a damaged record: delete the folder to train anew.") from error
-    network = network_of(recipe)
-    network.load_state_dict(checkpoints.load_weights(folder / "weights.safetensors", as_dict(recipe)))
-    network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Trained(
-        recipe=recipe,
-        F=network,
-        folder=folder,
-        log=log,
-        seconds=done["seconds"],
-        checkpoint=done["checkpoint"],
-        stale=done["code_hash"] != provenance.code_hash(),
-    )
-
-
-def _tensorboard(folder: Path) -> list[Logger]:
-    """Scalars for TensorBoard in the run's folder, where TensorBoard is installed: pip install -e ".[tensorboard]"."""
-    installed = find_spec("tensorboard") is not None
-    return [TensorBoardLogger(folder, name="tensorboard", version="")] if installed else []
-
-
-@contextmanager
-def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    if fabric.is_global_zero:
-        with FileLock(folder / ".lock"):
-            fabric.barrier()
-            yield
-            fabric.barrier()
-    else:
-        fabric.barrier()
-        yield
-        fabric.barrier()
-
-
-def _train(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
+def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
+    """Train `recipe` in `folder` from its last state to its last step, and write weights, log and record."""
     degradation = degradation_of(recipe)
     crops = TrainingCrops(
         datasets.load(recipe.data, "train"),

@@ -1,0 +1,84 @@
+"""The one training loop of every experiment: Adam at a fixed rate, with an averaged copy of the weights.
+
+`train(recipe)` is content-addressed. A finished run is returned at once, an interrupted one goes on
+from its last state, bit for bit on a CPU: the batch, the times and the noise of a step are functions
+of (seed, step) alone, so that weights, averages, optimiser and step number are the whole state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import lightning_fabric as lf
+from filelock import FileLock
+from lightning_fabric.loggers.logger import Logger
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
+from indi.recipes import Recipe
+from indi.training import loop
+from indi.training.loop import Execution, ema_decay
+from indi.training.loss import loss_function, objective
+from indi.training.store import Trained, load, run_folder
+
+__all__ = [
+    "Execution",
+    "Trained",
+    "ema_decay",
+    "load",
+    "loss_function",
+    "objective",
+    "run_folder",
+    "train",
+]
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
+
+
+def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
+    """Train `recipe`, resume it, or return it if it is complete.
+
+    Two processes that ask for the same recipe wait for one another instead of training it twice.
+
+    Raises:
+        InDIError: the data are missing or too small for the crop, a file of the run is damaged or
+            belongs to another recipe, or the disk is full.
+    """
+    execution = execution or Execution()
+    folder = run_folder(recipe)
+    if not (folder / "done.json").is_file():
+        fabric = lf.Fabric(
+            accelerator=execution.accelerator,
+            devices=execution.devices,
+            strategy="ddp" if execution.devices > 1 else "auto",
+            precision=recipe.precision,
+            loggers=_tensorboard(folder),
+        )
+        fabric.launch()
+        with _only_one(fabric, folder):
+            if not (folder / "done.json").is_file():
+                loop.run(recipe, execution, fabric, folder)
+    return load(recipe)
+
+
+def _tensorboard(folder: Path) -> list[Logger]:
+    """Scalars for TensorBoard in the run's folder, where TensorBoard is installed: pip install -e ".[tensorboard]"."""
+    installed = find_spec("tensorboard") is not None
+    return [TensorBoardLogger(folder, name="tensorboard", version="")] if installed else []
+
+
+@contextmanager
+def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if fabric.is_global_zero:
+        with FileLock(folder / ".lock"):
+            fabric.barrier()
+            yield
+            fabric.barrier()
+    else:
+        fabric.barrier()
+        yield
+        fabric.barrier()
