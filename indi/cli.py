@@ -140,6 +140,88 @@ def train(
     )
 
 
+@main.group()
+def data() -> None:
+    """Image sets and the weights of metrics: what there is, whether it is whole, and how to get it."""
+
+
+_data_root = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the sets lie; default: INDI_DATA, else the user's cache folder.",
+)
+
+
+@data.command("list")
+@_data_root
+def data_list(data_root: Path | None) -> None:
+    """Every known set: source, licence, size, layout, and what of it is here (counted, not opened)."""
+    from indi import datasets, paths
+
+    click.echo(f"data root: {data_root or paths.data_root()}")
+    for name in datasets.names():
+        report = datasets.check(name, data_root, decode=False)
+        here = ", ".join(f"{split} {count}" for split, count in report.present.items())
+        state = "complete" if report.ok else "incomplete" if any(report.present.values()) else "not there"
+        click.echo(f"\n{datasets.describe(name)}\n  here     {state} ({here})")
+
+
+@data.command("check")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_data_root
+@click.option("--count", is_flag=True, help="Count the files only; by default each is opened.")
+def data_check(names: tuple[str, ...], data_root: Path | None, count: bool) -> None:
+    """Name everything missing, damaged or unmatched in a set, or in folder:PATH. Exit code 1 if anything is."""
+    from indi import datasets
+
+    reports = [datasets.check(name, data_root, decode=not count) for name in names]
+    click.echo("\n".join(report.text for report in reports))
+    sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+@data.command("fetch")
+@click.argument("name")
+@_data_root
+def data_fetch(name: str, data_root: Path | None) -> None:
+    """Download a set, or say what to do by hand where a licence is to be accepted (exit code 1).
+
+    Run again after an interruption, it goes on where it stopped.
+    """
+    from indi import datasets
+
+    fetched = datasets.fetch(name, data_root)
+    click.echo(fetched.text)
+    sys.exit(0 if fetched.done else 1)
+
+
+@data.group("weights")
+def data_weights() -> None:
+    """Weights that LPIPS, FID, KID and NIQE need."""
+
+
+@data_weights.command("list")
+def data_weights_list() -> None:
+    """Every file of weights: what it is, its size and source, and whether it is here."""
+    from indi import paths
+    from indi.metrics import weights
+
+    click.echo(f"weights root: {paths.weights_root()}")
+    for name, known in weights.KNOWN.items():
+        found = weights.find(name)
+        click.echo(f"\n{name}: {known.what}, {known.megabytes:g} MB\n  from  {known.url}")
+        click.echo(f"  here  {found or 'no'}")
+
+
+@data_weights.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def data_weights_fetch(names: tuple[str, ...]) -> None:
+    """Download weights into the weights root (INDI_WEIGHTS), unless they are there."""
+    from indi import metrics
+
+    for name in names:
+        click.echo(metrics.fetch_weights(name))
+
+
 @main.command()
 @_profile
 def status(profile: str) -> None:
@@ -147,6 +229,22 @@ def status(profile: str) -> None:
     from indi import book
 
     click.echo(book.status(profile).to_string(index=False))
+
+
+@main.command()
+@_profile
+@click.option("--json", "as_json", is_flag=True, help="Print all of it, with every number, as JSON.")
+def claims(profile: str, as_json: bool) -> None:
+    """Judge the paper's claims from the stored results; write tables/claims.csv and claims_ledger.json.
+
+    Exit code 0: the data of every claim is there and fresh. 2: some is missing or stale.
+    """
+    from indi import claims as ledger
+
+    entries = ledger.judge(profile)
+    path = ledger.save(entries, profile)
+    click.echo(ledger.as_json(entries, profile) if as_json else f"{ledger.text(entries)}\n{path}")
+    sys.exit(ledger.exit_code(entries))
 
 
 @main.command()

@@ -67,6 +67,7 @@ def run(
     name: str | None = None,
     seed: int = 0,
     samplers: Sequence[str] = ("indi", "naive", "cold_diffusion"),
+    metric_names: Sequence[str] | None = None,
     set_names: Sequence[str] = ("fd", "kd"),
     keep: int = 3,
     recipe: Recipe | None = None,
@@ -82,7 +83,7 @@ def run(
         seed: of the training.
         recipe: what to train instead of the task's own recipe (an ablation's, say); then `seed` and
             `changes` are not used.
-        samplers, set_names: see `evaluation.evaluate`.
+        samplers, metric_names, set_names: see `evaluation.evaluate`.
         keep: how many restored images are kept for galleries.
         settings: of the evaluation; None: the profile's.
 
@@ -103,6 +104,7 @@ def run(
         eps=recipe.eps,
         schedule=recipe.schedule,
         samplers=samplers,
+        metric_names=metric_names,
         set_names=set_names,
         keep=images.names[:keep],
     )

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from indi import datasets
 from indi.cli import main
+from indi.images import write_image
 
 
 def indi(*arguments: str) -> Result:
@@ -62,3 +65,58 @@ def test_module_is_the_command() -> None:
         [sys.executable, "-m", "indi", "recipe", "list"], capture_output=True, text=True, check=True
     )
     assert "super_resolution" in printed.stdout
+
+
+def test_data_list_says_what_is_here(tmp_path: Path) -> None:
+    folder = tmp_path / "set5"
+    folder.mkdir()
+    write_image(folder / "baby.png", np.zeros((8, 8, 3), np.uint8))
+    text = indi("data", "list", "--data-root", str(tmp_path)).stdout
+    entries = {entry.split(":", 1)[0]: entry for entry in text.split("\n\n")[1:]}
+    assert set(entries) == set(datasets.names())
+    assert "here     complete" in entries["embedded"]
+    assert "here     incomplete (evaluate 1)" in entries["set5"]
+    assert "here     not there" in entries["gopro"]
+    assert "CC BY 4.0" in entries["gopro"]
+
+
+def test_data_check_names_all_faults_at_once(tmp_path: Path) -> None:
+    for side, names in {"input": "abc", "target": "abd"}.items():
+        (tmp_path / side).mkdir()
+        for name in names:
+            write_image(tmp_path / side / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "input" / "a.png").write_bytes(b"no picture")
+    result = indi("data", "check", "embedded", f"folder:{tmp_path}")
+    assert result.exit_code == 1
+    assert "embedded: complete" in result.stdout
+    assert "damaged" in result.stdout
+    for file in ("input/a.png", "input/c.png", "target/d.png"):
+        assert file in result.stdout
+    (tmp_path / "input" / "a.png").unlink()
+    (tmp_path / "target" / "a.png").unlink()
+    (tmp_path / "input" / "c.png").unlink()
+    (tmp_path / "target" / "d.png").unlink()
+    assert indi("data", "check", f"folder:{tmp_path}").exit_code == 0
+
+
+def test_data_fetch_says_what_to_do_by_hand(tmp_path: Path) -> None:
+    by_hand = indi("data", "fetch", "celeba", "--data-root", str(tmp_path))
+    assert by_hand.exit_code == 1
+    assert "accept the agreement" in by_hand.stdout
+    assert "indi data check celeba" in by_hand.stdout
+    there = indi("data", "fetch", "embedded")
+    assert there.exit_code == 0
+    assert "Nothing to fetch" in there.stdout
+
+
+def test_data_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INDI_WEIGHTS", str(tmp_path))
+    file = tmp_path / "niqe_pris_params.npz"
+    file.write_bytes(b"there")
+    assert indi("data", "weights", "fetch", "niqe").stdout.strip() == str(file)  # nothing is downloaded
+    listed = indi("data", "weights", "list").stdout
+    assert f"here  {file}" in listed
+    assert "233 MB" in listed
+    mistake = indi("data", "weights", "fetch", "niqee")
+    assert mistake.exit_code == 1
+    assert "Did you mean 'niqe'?" in mistake.stderr

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pooch  # type: ignore[import-untyped]
-
 from indi import paths
 from indi.datasets.check import Report, check, layout_of
 from indi.datasets.listing import Layout, pictures
@@ -91,6 +89,8 @@ def download(item: Download, root: Path) -> Path:
     folder = root / ".downloads"
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{_file_name(item)}.part"
+
+    import pooch  # only here: it announces a missing widget when imported in a notebook
 
     def resume(url: str, output_file: str, pooch_: Any) -> None:
         _resume(url, part)
