@@ -107,3 +107,10 @@ def test_a_statistic_of_the_set_is_resampled_by_images() -> None:
 def test_a_confidence_in_percent_is_refused() -> None:
     with pytest.raises(InDIError, match=r"confidence 95 is not inside \(0, 1\)"):
         bootstrap_interval([1.0, 2.0], confidence=95)
+
+
+def test_values_equal_up_to_rounding_have_no_bounds() -> None:
+    a = np.array([20.1, 22.3, 21.7, 30.9])
+    found = paired_difference(a + 0.1, a)
+    assert found.mean == pytest.approx(0.1)
+    assert np.isnan([found.low, found.high]).all()

@@ -41,7 +41,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 
 
     NaN marks an image for which the metric is not defined: it is left out and not counted in `n`.
     The bounds are NaN, not invented, where resampling says nothing: fewer than two values, all
-    values equal, or an infinite value (the PSNR of a perfect restoration), when the mean is
+    values equal up to rounding, or an infinite value (the PSNR of a perfect restoration), when the mean is
     infinite.
 
     Raises:
@@ -121,7 +121,7 @@ def _interval(values: NDArray[np.float64], confidence: float, seed: int) -> Inte
     if values.size == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
     mean = float(values.mean()) if np.isfinite(values).all() else float(values.sum())
-    if values.size < 2 or not math.isfinite(mean) or np.ptp(values) == 0:
+    if values.size < 2 or not math.isfinite(mean) or np.ptp(values) <= 1e-12 * np.abs(values).max():
         return Interval(mean, math.nan, math.nan, values.size)
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
