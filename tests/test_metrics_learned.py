@@ -196,7 +196,7 @@ def test_without_weights_metrics_are_absent_and_say_why(no_weights: Path) -> Non
     reasons = metrics.missing()
     assert set(reasons) == {"lpips_alex", "niqe"}
     assert str(no_weights) in reasons["niqe"]
-    assert "fetch_weights('alex')" in reasons["lpips_alex"]
+    assert "indi data weights fetch alex" in reasons["lpips_alex"]
     assert set(metrics.missing(["fid", "kd", "psnr"])) == {"fid", "kid"}
     x = torch.zeros(1, 3, 96, 192)
     with pytest.raises(InDIError, match="no weights of the pristine model"):

@@ -89,7 +89,7 @@ def absence(name: str) -> str:
     known = KNOWN[name]
     return (
         f"no weights of {known.what}: {' or '.join(known.files)} is not in {paths.weights_root()} "
-        f"(INDI_WEIGHTS); indi.metrics.fetch_weights({name!r}) downloads {known.megabytes:g} MB."
+        f"(INDI_WEIGHTS); `indi data weights fetch {name}` downloads {known.megabytes:g} MB."
     )
 
 
