@@ -4,12 +4,14 @@
 # make lint        formatting, style, types, stripped notebooks
 # make clean       the environment and everything that is made again; trainings (runs/) stay
 #
-# PYTHON=python3.12 chooses the interpreter, CORES=4 the number of cores.
+# PYTHON=python3.12 chooses the interpreter, CORES=4 the number of cores; RETRAIN=1 trains anew what
+# older code has trained.
 
 PROFILE ?= smoke
 PYTHON ?= python3
 CORES ?= all
 VENV ?= .venv
+export INDI_RETRAIN := $(RETRAIN)
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
