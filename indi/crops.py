@@ -1,7 +1,8 @@
 """Training batches: random crops, flips and 90-degree turns, the same for a step whenever it is asked for.
 
 The batch of a step is a function of (seed, step) alone. A resumed training therefore continues with
-the very batches that an uninterrupted one sees, whatever the number of workers or processes.
+the very batches that an uninterrupted one sees, whatever the number of workers; with another number
+of processes the crops are the same, the numbers of a random degradation are not.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         crop: side of a crop in pixels, without the margin.
         batch_size: images per step over all processes.
         seed: of the crops.
-        rank, world_size: this process takes every world_size-th image of the batch.
+        rank, world_size: this process takes every world_size-th image of the batch. The crops do not
+            depend on them. A random degradation does: each process draws its own numbers, and another
+            number of processes gives other y of the same law.
 
     Returns (per item):
         x (B, 3, C, C) uint8, and y of the same shape or None, B = batch_size / world_size.

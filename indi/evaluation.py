@@ -1,12 +1,13 @@
 """Samplers x step counts over an evaluation set: tidy rows, and what they come to.
 
-Protocol: the truth is the centre crop of each image; y is made from it with a fixed seed; every
-restored image is clamped and rounded to 8 bits, as in a PNG, before any metric. Sampler and step
-count change nothing else, so that their differences are paired.
+Protocol: the truth is the centre crop of each image; y is made from it with a fixed seed per
+image; every restored image is clamped and rounded to 8 bits, as in a PNG, before any metric. Sampler
+and step count change nothing else, so that their differences are paired.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,8 @@ def pairs(
 
     With settings.crop = 0 whole images are taken, one at a time, cut to the multiple that the
     degradation wants. Where an image is large enough, the degradation sees its margin of real context.
+    Each image is degraded by itself, with a seed of its own from settings.seed and its place in the
+    set: its y depends neither on the batch size nor on how many images are taken.
 
     Raises:
         InDIError: an image is smaller than the crop, or there is neither degradation nor input.
@@ -76,29 +79,29 @@ def pairs(
     size = settings.batch_size if settings.crop else 1
     for start in range(0, count, size):
         some = range(start, min(start + size, count))
-        margin = _common_margin(images, some, degradation, settings.crop)
-        x = from_arrays(
-            [_centre(images, images.images[i], i, settings.crop, margin, degradation) for i in some]
-        )
-        if degradation is not None:
-            generator = torch.Generator().manual_seed(torch_seed(settings.seed, start))
-            y = degradation(x, generator)
-            inner = np.s_[..., margin : x.shape[2] - margin, margin : x.shape[3] - margin]
-            x, y = x[inner], y[inner]
-        else:
-            assert images.inputs is not None
-            y = from_arrays([_centre(images, images.inputs[i], i, settings.crop, 0, None) for i in some])
-        yield tuple(images.names[i] for i in some), x, y
+        x, y = zip(*(_pair(images, i, degradation, settings) for i in some), strict=True)
+        yield tuple(images.names[i] for i in some), torch.cat(x), torch.cat(y)
 
 
-def _common_margin(
-    images: ImageSet, some: Collection[int], degradation: Degradation | None, crop: int
-) -> int:
-    """The largest margin, up to what the degradation wants, that all images of a batch can give."""
+def _pair(
+    images: ImageSet, i: int, degradation: Degradation | None, settings: Evaluation
+) -> tuple[Tensor, Tensor]:
+    """x and y of image i, (1, 3, H, W) each."""
+    margin = _margin(images.images[i], degradation, settings.crop)
+    x = from_arrays([_centre(images, images.images[i], i, settings.crop, margin, degradation)])
+    if degradation is None:
+        assert images.inputs is not None
+        return x, from_arrays([_centre(images, images.inputs[i], i, settings.crop, 0, None)])
+    y = degradation(x, torch.Generator().manual_seed(torch_seed(settings.seed, i)))
+    inner = np.s_[..., margin : x.shape[2] - margin, margin : x.shape[3] - margin]
+    return x[inner], y[inner]
+
+
+def _margin(image: np.ndarray, degradation: Degradation | None, crop: int) -> int:
+    """The largest margin, up to what the degradation wants, that the image can give."""
     if degradation is None or not crop:
         return 0
-    room = min((min(images.images[i].shape[:2]) - crop) // 2 for i in some)
-    margin = max(0, min(degradation.margin, room))
+    margin = max(0, min(degradation.margin, (min(image.shape[:2]) - crop) // 2))
     return margin - margin % degradation.multiple
 
 
@@ -135,6 +138,10 @@ def evaluate(
     choosing: bool = False,
 ) -> Evaluated:
     """Restore every image with every sampler and step count, and measure.
+
+    The perturbation has a seed per image, as y has (see `pairs`), so that the result for an image depends
+    on the batch size and on the number of images by no more than the rounding of F. It is drawn on
+    `device`: a GPU draws other numbers than a CPU.
 
     Args:
         F: the restorer; moved to `device` if it is a module.
@@ -186,7 +193,9 @@ def evaluate(
     calls = sum(settings.step_counts) * len(methods)
     total = len(images) if settings.images is None else min(settings.images, len(images))
     with progress(total=total * calls, desc="evaluate", unit="call") as bar:
-        for batch, (names, x, y) in enumerate(pairs(images, degradation, settings)):
+        index = itertools.count()
+        for names, x, y in pairs(images, degradation, settings):
+            seeds = [torch_seed(settings.seed, next(index), 1) for _ in names]
             x, y = x.to(device), y.to(device)
             record(names, y, x, INPUT, 0)
             collect(x, TRUTH, 0)
@@ -195,15 +204,14 @@ def evaluate(
                     kept[image, TRUTH, 0] = array
             for name, method in methods.items():
                 for steps in settings.step_counts:
-                    # the same perturbation for every sampler and step count
-                    seed = torch_seed(settings.seed, batch, 1)
                     x0 = method.sample(
                         restore,
                         y.contiguous(memory_format=torch.channels_last),
                         method.times(steps),
                         eps,
                         schedule,
-                        torch.Generator(device).manual_seed(seed),
+                        # anew: the same perturbation for every sampler and step count
+                        [torch.Generator(device).manual_seed(seed) for seed in seeds],
                     )
                     record(names, x0, x, name, steps)
                     bar.update(steps * len(names))

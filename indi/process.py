@@ -9,13 +9,16 @@ numbers are those of the review version; Eq. 8 is used as corrected (erratum 2).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from indi.errors import InDIError, unknown
+
+Generators = torch.Generator | Sequence[torch.Generator]
+"""One generator for a batch, or one for each of its images."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,20 @@ def noise_schedule(name: str) -> NoiseSchedule:
     return SCHEDULES[name]
 
 
-def randn_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise of the shape, dtype and device of x, drawn where the generator lives."""
+def randn_like(x: Tensor, generator: Generators | None) -> Tensor:
+    """Standard normal noise of the shape, dtype and device of x, drawn where the generator lives.
+
+    Args:
+        x: (B, ...).
+        generator: one for all of x, or B of them: the noise of an image is then the same in any batch.
+
+    Raises:
+        InDIError: several generators, and not one for each image.
+    """
+    if isinstance(generator, Sequence):
+        if len(generator) != len(x):
+            raise InDIError(f"{len(generator)} generators for {len(x)} images: give one, or one for each.")
+        return torch.cat([randn_like(x[i : i + 1], one) for i, one in enumerate(generator)])
     device = x.device if generator is None else generator.device
     return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from indi.errors import InDIError, unknown
-from indi.process import noise_schedule, randn_like
+from indi.process import Generators, noise_schedule, randn_like
 
 Restorer = Callable[[Tensor, Tensor], Tensor]
 """F(x_t, t): an estimate of x."""
@@ -33,7 +33,7 @@ class Sampler(Protocol):
         times: Sequence[float] | np.ndarray,
         eps: float = 0.0,
         schedule: str = "constant",
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         callback: Callback | None = None,
     ) -> Tensor: ...
 
@@ -64,7 +64,7 @@ def pairs_of(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, floa
     return [(i, float(t), float(s)) for i, (t, s) in enumerate(pairwise(grid))]
 
 
-def perturbed(y: Tensor, eps: float, schedule: str, generator: torch.Generator | None) -> Tensor:
+def perturbed(y: Tensor, eps: float, schedule: str, generator: Generators | None) -> Tensor:
     """x_1 = y + eps_1 n (Algorithm 1)."""
     std = float(noise_schedule(schedule).std(eps, torch.ones(1)))
     return y + std * randn_like(y, generator) if std > 0 else y
@@ -82,7 +82,7 @@ def indi(
     times: Sequence[float] | np.ndarray,
     eps: float = 0.0,
     schedule: str = "constant",
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Algorithm 1 with Eq. 10: x_s = (1 - s/t) F(x_t, t) + (s/t) x_t + s sqrt(eps_s^2 - eps_t^2) zeta.
@@ -93,7 +93,7 @@ def indi(
         times: strictly descending from 1 to 0, float64; see `uniform_times`.
         eps: level of the perturbation, in the units of y; the one F was trained with.
         schedule: "none", "constant" or "brownian".
-        generator: of the perturbation; may live on another device than y.
+        generator: of the perturbation, one or one for each image; may live on another device than y.
         callback: sees each step, see `Callback`.
 
     Returns:
@@ -121,7 +121,7 @@ def naive(
     times: Sequence[float] | np.ndarray,
     eps: float = 0.0,
     schedule: str = "constant",
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Eq. 11: x_s = (1 - s) F(x_t, t) + s y, the degradation applied anew to each estimate.
@@ -144,7 +144,7 @@ def cold_diffusion(
     times: Sequence[float] | np.ndarray,
     eps: float = 0.0,
     schedule: str = "constant",
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Eq. 15: x_s = x_t + (t - s)(F(x_t, t) - y), Algorithm 2 of Bansal et al. on the linear path.

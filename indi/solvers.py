@@ -23,7 +23,7 @@ from torch import Tensor
 
 from indi import samplers
 from indi.errors import InDIError, unknown
-from indi.process import noise_schedule
+from indi.process import Generators, noise_schedule
 from indi.samplers import Callback, Restorer, Sampler, uniform_times
 
 Times = Callable[[int], np.ndarray]
@@ -105,7 +105,7 @@ def multistep(
     times: Sequence[float] | np.ndarray,
     eps: float = 0.0,
     schedule: str = "constant",
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Second order with one call a step: the formula above with F_r from the step before.
@@ -140,7 +140,7 @@ def heun(
     times: Sequence[float] | np.ndarray,
     eps: float = 0.0,
     schedule: str = "constant",
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Second order with two calls a step: Heun's method, the mean of the velocities at t and s.
@@ -178,7 +178,7 @@ def _integrate(
     times: Sequence[float] | np.ndarray,
     eps: float,
     schedule: str,
-    generator: torch.Generator | None,
+    generator: Generators | None,
     callback: Callback | None,
 ) -> Tensor:
     """From x_1 = y + eps n down to x_0 with `step`(x_t, t, s, F(x_t, t)) -> x_s."""

@@ -15,9 +15,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from indi import cddpm, datasets, evaluation, recipes, training, unet
-from indi.cddpm import comparison, steps
+from indi import cddpm, comparison, datasets, evaluation, recipes, training, unet
 from indi.cddpm import samplers as cddpm_samplers
+from indi.comparison import steps
 from indi.crops import TrainingCrops, torch_seed
 from indi.errors import InDIError
 from indi.figures import ddpm

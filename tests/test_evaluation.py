@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,6 +76,58 @@ def test_pairs_are_centre_crops_and_their_jpeg() -> None:
     top, left = (height - 48) // 2, (width - 48) // 2
     assert torch.equal(x[:1], from_arrays([images.images[0][top : top + 48, left : left + 48]]))
     assert torch.equal(y, degradations.get("jpeg")(x, torch.Generator()))
+
+
+def of_two_sizes() -> ImageSet:
+    """Three photographs, the second so small that a blur's margin does not fit around its crop."""
+    images = photographs()
+    some = (images.images[0], images.images[1][:50, :60], images.images[2])
+    return dataclasses.replace(images, names=images.names[:3], images=some)
+
+
+@pytest.mark.parametrize("name", ["motion", "defocus", "noise", "jpeg"])
+def test_an_image_comes_out_the_same_in_any_batch(name: str) -> None:
+    images = of_two_sizes()
+
+    def evaluated(batch_size: int, count: int | None) -> evaluation.Evaluated:
+        settings = Evaluation("embedded", 48, count, (1, 3), batch_size=batch_size)
+        return evaluation.evaluate(
+            # element by element, so that F itself does not round by batch
+            lambda x, t: 0.5 * x + 0.25 * t.view(-1, 1, 1, 1), images, degradations.get(name), settings,
+            eps=0.3, schedule="brownian", metric_names=("psnr",), keep=images.names,
+        )  # fmt: skip
+
+    whole = evaluated(8, None)
+    for batch_size, count in ((1, None), (2, None), (3, None), (8, 2), (1, 2)):
+        found = evaluated(batch_size, count)
+        names = images.names[:count]
+        assert {key for key in whole.kept if key[0] in names} == set(found.kept)
+        for key, image in found.kept.items():
+            np.testing.assert_array_equal(image, whole.kept[key], err_msg=str(key))
+        index = ["image", "sampler", "steps", "metric"]
+        rows, expected = (
+            r[r["image"].isin(names)].sort_values(index, ignore_index=True) for r in (found.rows, whole.rows)
+        )
+        pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+
+
+def test_images_have_y_and_perturbations_of_their_own() -> None:
+    """Two equal images differ in both, and another seed changes both."""
+    images = photographs()
+    twins = dataclasses.replace(images, names=("a", "b"), images=(images.images[0],) * 2)
+    ((_, x, y),) = evaluation.pairs(twins, degradations.get("motion"), SETTINGS)
+    assert torch.equal(x[0], x[1])
+    assert not torch.equal(y[0], y[1])
+    ((_, _, other),) = evaluation.pairs(
+        twins, degradations.get("motion"), dataclasses.replace(SETTINGS, seed=1)
+    )
+    assert not torch.equal(y, other)
+    kept = evaluation.evaluate(
+        lambda x, t: x, twins, degradations.get("jpeg"), SETTINGS, eps=0.3, metric_names=("psnr",),
+        keep=twins.names,
+    ).kept  # fmt: skip
+    assert np.array_equal(kept["a", "input", 0], kept["b", "input", 0])
+    assert not np.array_equal(kept["a", "indi", 1], kept["b", "indi", 1])
 
 
 def test_kept_images_are_what_was_measured() -> None:

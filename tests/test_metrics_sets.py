@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from indi import metrics
 from indi.errors import InDIError
+from indi.images import from_arrays, read_image
 from indi.metrics import sets
 
 RNG = np.random.default_rng(0)
@@ -204,6 +205,24 @@ def test_fid_goes_through_clean_fids_network_and_resizing(
     assert shifted.interval.mean > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_files_are_read_as_everywhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 bits and transparency, where Pillow's own convert("RGB") clips to white and drops alpha."""
+    monkeypatch.setenv("INDI_WEIGHTS", str(tmp_path))
+    torch.jit.script(Fake()).save(str(tmp_path / "inception-2015-12-05.pt"))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(np.full((64, 64), 100 * 256, np.uint16)).save(folder / "a_grey16.png")
+    Image.fromarray(np.full((64, 64, 4), (200, 0, 0, 51), np.uint8)).save(folder / "b_rgba.png")
+    Image.fromarray(np.full((64, 64), 30, np.uint8)).save(folder / "c_grey.pgm")
+    seen = metrics.extract(folder, "inception").values
+    levels = [[100] * 3, [244, 204, 204], [30] * 3]  # 255 - (255 - v) / 5 over white
+    assert np.allclose(seen[:, :3], (np.array(levels) - 128) / 128, atol=1e-6)
+    arrays = [read_image(file) for file in sorted(folder.iterdir())]
+    assert np.array_equal(seen, metrics.extract(from_arrays(arrays), "inception").values)
+
+
 def test_bad_sets_are_named(weights_root: Path, tmp_path: Path) -> None:
     with pytest.raises(InDIError, match=r"unknown distance between sets 'fid_squeeze'"):
         metrics.set_distance("fid_squeeze", tmp_path, tmp_path)
@@ -212,7 +231,7 @@ def test_bad_sets_are_named(weights_root: Path, tmp_path: Path) -> None:
     with pytest.raises(InDIError, match="no images in"):
         metrics.extract(tmp_path, "squeeze")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(InDIError, match=r"cannot read the image .*broken\.png"):
+    with pytest.raises(InDIError, match=r"broken\.png: "):
         metrics.extract(tmp_path, "squeeze")
     few = features(np.zeros((1, 4)), 1)
     with pytest.raises(InDIError, match="two patches a side at least, not 1 and 1"):

@@ -56,6 +56,23 @@ def record(name: str, F: Restorer, y: Tensor, times: np.ndarray, **more: object)
 
 
 @pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("schedule", ["constant", "brownian"])
+def test_one_generator_per_signal_makes_batches_irrelevant(name: str, schedule: str) -> None:
+    def generators() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(i) for i in range(3)]
+
+    def run(some: slice) -> Tensor:
+        times = samplers.uniform_times(4)
+        return samplers.sampler(name)(lambda x, t: 0.5 * x, y[some], times, 0.3, schedule, generators()[some])
+
+    y = points(3)
+    whole = run(slice(None))
+    assert torch.equal(whole, torch.cat([run(slice(i, i + 1)) for i in range(3)]))
+    with pytest.raises(InDIError, match="2 generators for 3 images"):
+        process.randn_like(y, generators()[:2])
+
+
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (1.0, 0.1), (0.3, 2.0), (5.0, 1.0)])
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 50, 333])
 def test_gaussian_gain(name: str, s: float, sigma: float, n: int) -> None:

@@ -1,4 +1,4 @@
-"""The conditional DDPM that Sec. 6.5 compares InDI with: process and schedules, samplers, comparison.
+"""The conditional DDPM that Sec. 6.5 compares InDI with: process and schedules, samplers.
 
 The network is InDI's with six input channels: the noisy image and y side by side. It returns the
 noise, and is conditioned on the noise level in place of t.

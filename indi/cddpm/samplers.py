@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from indi.errors import InDIError
-from indi.process import randn_like
+from indi.process import Generators, randn_like
 from indi.samplers import Callback, Restorer
 
 NoisePredictor = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,7 +28,7 @@ class LevelSampler(Protocol):
         noise_predictor: NoisePredictor,
         y: Tensor,
         schedule: Sequence[float] | np.ndarray,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         callback: Callback | None = None,
         clip: bool = True,
     ) -> Tensor: ...
@@ -71,7 +71,7 @@ def ancestral(
     noise_predictor: NoisePredictor,
     y: Tensor,
     schedule: Sequence[float] | np.ndarray,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
     clip: bool = True,
 ) -> Tensor:
@@ -81,7 +81,8 @@ def ancestral(
         noise_predictor: called exactly len(schedule) - 1 times.
         y: the condition, (B, ...), images in [-1, 1]; x_0 gets its shape and dtype.
         schedule: levels sqrt(alpha_bar), float64, strictly ascending from above 0 to 1; see `levels`.
-        generator: of the start and of the noise of the steps; may live on another device than y.
+        generator: of the start and of the noise of the steps, one or one for each image; may live on
+            another device than y.
         callback: sees each step: (i, level, next level, z, predicted noise).
         clip: clamp each estimate of x to [-1, 1], as SR3 and Ho et al. do. Nothing else keeps the
             first steps in range: there an error of the noise is divided by a level near 0.
@@ -112,7 +113,7 @@ def ddim(
     noise_predictor: NoisePredictor,
     y: Tensor,
     schedule: Sequence[float] | np.ndarray,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     callback: Callback | None = None,
     clip: bool = True,
 ) -> Tensor:

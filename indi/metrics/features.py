@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from tqdm import tqdm
 
 from indi.errors import InDIError, unknown
+from indi.images import SUFFIXES, from_arrays, read_image, to_arrays
 from indi.metrics import weights
 from indi.metrics.pixel import quantise
+from indi.progress import progress as progress_bar
 
 NETWORKS = ("inception", "squeeze")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SMALLEST = 32  # pixels a side; SqueezeNet's poolings leave nothing below
@@ -90,8 +89,9 @@ def extract(
     """Features of all patches of a set of images.
 
     Args:
-        source: a folder (its images in the order of their names, subfolders included), images
-            (B, 3, H, W) in [-1, 1], or an iterable of images (3, H, W) of any sizes.
+        source: a folder (its images in the order of their names, subfolders included, read by
+            `images.read_image`), images (B, 3, H, W) in [-1, 1], or an iterable of images (3, H, W) of
+            any sizes.
         network: "inception" (2048 features, resized to 299x299 as clean-fid does; FID and KID) or
             "squeeze" (SqueezeNet 1.1, its last 512 feature maps averaged over the patch at its own
             size, the vector scaled to mean square 1).
@@ -116,9 +116,10 @@ def extract(
             waiting.clear()
 
     total = len(source) if isinstance(source, Tensor) else None
-    for image in tqdm(
-        _images(source), desc=f"{network} features", total=total, unit="image", disable=not progress
-    ):
+    found = _images(source)
+    if progress:
+        found = progress_bar(found, desc=f"{network} features", total=total, unit="image")
+    for image in found:
         tiles = patches(quantise(image)[None], *(patch or patch_size(*image.shape[1:])))
         if min(tiles.shape[2:]) < SMALLEST:
             raise InDIError(
@@ -137,7 +138,7 @@ def extract(
     return Features(np.concatenate(values), np.repeat(np.arange(len(counts)), counts), network)
 
 
-def _images(source: Path | str | Tensor | Iterable[Tensor]) -> Iterator[Tensor]:
+def _images(source: Path | str | Tensor | Iterable[Tensor]) -> Iterable[Tensor]:
     """The images of a source, (3, H, W) in [-1, 1] each."""
     if not isinstance(source, str | Path):
         yield from source
@@ -146,12 +147,7 @@ def _images(source: Path | str | Tensor | Iterable[Tensor]) -> Iterator[Tensor]:
     if not folder.is_dir():
         raise InDIError(f"{folder} is no folder: give a folder of images.")
     for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
-        try:
-            with Image.open(file) as image:
-                pixels = np.array(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise InDIError(f"cannot read the image {file} ({error}): repair or remove it.") from error
-        yield torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+        yield from from_arrays([read_image(file)])
 
 
 @lru_cache(maxsize=4)
@@ -197,8 +193,7 @@ def _inception(file: Path, device: torch.device) -> Callable[[Tensor], NDArray[n
 
     @torch.inference_mode()
     def features(x: Tensor) -> NDArray[np.float32]:
-        pixels = ((x + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        resized = torch.from_numpy(np.stack([resize(p) for p in pixels])).permute(0, 3, 1, 2)
+        resized = torch.from_numpy(np.stack([resize(p) for p in to_arrays(x)])).permute(0, 3, 1, 2)
         result: NDArray[np.float32] = net(resized.to(device)).cpu().numpy()
         return result
 

@@ -14,6 +14,10 @@ from indi.errors import InDIError
 
 RESAMPLES = 9999
 
+FEWEST_IMAGES = 10
+"""With fewer images an interval decides nothing. With 10, of normal values, a bootstrap interval of 95 % covers
+about 90 % (it is as short as sqrt(1 - 1/n) of the normal one, not as long as Student's); with 6, 87 %."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -37,7 +41,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 
     """Mean of `values`, one per image, with its bootstrap interval over images.
 
     The bias-corrected and accelerated bootstrap (BCa; Efron 1987) of `scipy.stats.bootstrap`, 9999
-    resamples; plain percentiles where BCa is undefined.
+    resamples; plain percentiles where BCa is undefined or, below `FEWEST_IMAGES`, erratic.
 
     NaN marks an image for which the metric is not defined: it is left out and not counted in `n`.
     The bounds are NaN, not invented, where resampling says nothing: fewer than two values, all
@@ -123,7 +127,7 @@ def _interval(values: NDArray[np.float64], confidence: float, seed: int) -> Inte
     mean = float(values.mean()) if np.isfinite(values).all() else float(values.sum())
     if values.size < 2 or not math.isfinite(mean) or np.ptp(values) <= 1e-12 * np.abs(values).max():
         return Interval(mean, math.nan, math.nan, values.size)
-    for method in ("BCa", "percentile"):
+    for method in ("BCa", "percentile") if values.size >= FEWEST_IMAGES else ("percentile",):
         with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             bounds = stats.bootstrap(

@@ -13,17 +13,18 @@ distance is unbiased, and can therefore come out slightly negative.
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from indi.errors import InDIError, unknown
 from indi.metrics.features import Features, extract
 from indi.metrics.intervals import Interval, bootstrap_statistic
+from indi.progress import progress as progress_bar
 
 DISTANCES = {
     "fid": ("frechet", "inception"),
@@ -73,8 +74,10 @@ def set_distance(
     Args:
         name: "fid", "kid", "fd_squeeze" or "kd_squeeze".
         restored, truth: a folder, images (B, 3, H, W) in [-1, 1], or features from `extract`
-            (compute the truth's once). Equally many images are taken to be pairs in the same order
-            and resampled together; otherwise (generation) only the restored ones are resampled.
+            (compute the truth's once). Equally many images are resampled together, one by one in their
+            order: that respects pairs, and where there are none (generation, y is noise) it draws both
+            sides anew, so that the interval holds the chance of the truths too. With unequal numbers
+            only the restored ones are resampled, and the truths stand as they are.
         patch: as in `extract`.
         resamples: 0 for no interval; one resample costs one distance.
 
@@ -96,10 +99,12 @@ def set_distance(
     x, y = a.values, b.values
     rows_a, rows_b = _rows(a), _rows(b)
     paired = a.images == b.images
-    with tqdm(total=resamples + 1, desc=name, unit="distance", disable=not progress) as bar:
+    shown = progress_bar(total=resamples + 1, desc=name, unit="distance") if progress else nullcontext()
+    with shown as bar:
 
         def statistic(images: NDArray[np.int64]) -> float:
-            bar.update()
+            if bar is not None:
+                bar.update()
             left = x[np.concatenate([rows_a[i] for i in images])]
             right = y[np.concatenate([rows_b[i] for i in images])] if paired else y
             if kind == "frechet":

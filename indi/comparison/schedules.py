@@ -12,12 +12,12 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from indi import cddpm, metrics
 from indi.errors import InDIError
 from indi.evaluation import INPUT, Method
+from indi.process import Generators
 from indi.samplers import Callback, Restorer, Sampler
 
 NO_SCHEDULE = "none"
@@ -47,7 +47,7 @@ def _of_network(name: str) -> Sampler:
         times: Sequence[float] | np.ndarray,
         eps: float = 0.0,
         schedule: str = "constant",
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         callback: Callback | None = None,
     ) -> Tensor:
         return cddpm.SAMPLERS[name](cddpm.predictor(F), y, times, generator, callback)

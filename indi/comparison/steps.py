@@ -1,6 +1,6 @@
 """How many steps each method needs for the same quality, with intervals over images.
 
-Schedules are fused as in `comparison.fuse`, anew in each resample of the images, so that the
+Schedules are fused as in `schedules.fuse`, anew in each resample of the images, so that the
 intervals hold the luck of the choice too.
 """
 
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from indi.cddpm.comparison import require, sign
+from indi.comparison.schedules import require, sign
 from indi.errors import InDIError
 from indi.evaluation import INPUT
-
-FEWEST_IMAGES = 10
-"""With fewer images the bootstrap's intervals are too short to decide anything."""
+from indi.metrics.intervals import FEWEST_IMAGES
 
 Target = float | tuple[str, int] | None
 """A value of the metric; or that of (sampler, steps); or None: the best that every sampler reaches."""
