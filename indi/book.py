@@ -104,7 +104,7 @@ def _status(notebook: str, profile: str) -> Status:
         return Status(notebook, profile, state="failed" if failed else "missing")
     made = run.provenance
     machine, versions = made["machine"], made["versions"]
-    stale = made["code_hash"] != provenance.code_hash()
+    stale = provenance.changes_since(made, paths.root() / "notebooks" / f"{notebook}.ipynb")
     return Status(
         notebook=notebook,
         profile=profile,

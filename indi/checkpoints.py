@@ -6,6 +6,7 @@ Nothing here executes code on loading: states are read with `weights_only`, weig
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import warnings
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from indi.errors import InDIError
@@ -25,18 +26,22 @@ from indi.files import replacing
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
     """Write folder/state-<step>.pt whole or not at all, then delete all but the last `keep`."""
     with replacing(folder / f"state-{step:08d}.pt") as partial:
-        torch.save(state, partial)
+        # through a buffer, because torch's own writer hides a full disk behind a RuntimeError
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        partial.write_bytes(buffer.getbuffer())
     for old in _states(folder)[:-keep]:
         old.unlink()
 
 
-def load_state(folder: Path, recipe_hash: str) -> dict[str, Any] | None:
+def load_state(folder: Path, recipe_hash: str, data: str) -> dict[str, Any] | None:
     """The newest whole state in `folder`, on the CPU; None if there is none.
 
     A damaged state is passed over for the one before it, with a warning.
 
     Raises:
-        InDIError: a state belongs to another recipe, or none of those present can be read.
+        InDIError: a state belongs to another recipe or other images (`data` is their content hash), or
+            none of those present can be read.
     """
     paths = _states(folder)
     for path in reversed(paths):
@@ -49,6 +54,8 @@ def load_state(folder: Path, recipe_hash: str) -> dict[str, Any] | None:
             raise InDIError(
                 f"{path} belongs to recipe {state.get('recipe_hash')}, not {recipe_hash}: move it away."
             )
+        if state.get("data") != data:
+            raise InDIError(f"the training images have changed since {path}: delete {folder} to train anew.")
         return state
     if paths:
         raise InDIError(f"no state in {folder} can be read: delete the folder to train anew.")
@@ -69,7 +76,7 @@ def save_weights(path: Path, weights: dict[str, Tensor], recipe: dict[str, Any])
     """Write weights as safetensors with their recipe in the header; returns the file's SHA-256."""
     contiguous = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
     with replacing(path) as partial:
-        save_file(contiguous, partial, metadata={"recipe": json.dumps(recipe, sort_keys=True)})
+        partial.write_bytes(save(contiguous, metadata={"recipe": json.dumps(recipe, sort_keys=True)}))
     return sha256(path)
 
 

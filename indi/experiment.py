@@ -116,9 +116,8 @@ def run(
             profile,
             notebook=notebook,
             seed=settings.seed,
-            recipe=recipes.as_dict(recipe),
+            trained=[trained],
             data=images.hash,
-            checkpoint=trained.checkpoint,
             seconds=time.perf_counter() - started,
         )
     return Experiment(name, recipe, settings, trained, images, evaluated)

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -41,10 +42,27 @@ NUMERIC = (
     "checkpoints",
     "metrics",
     "evaluation",
+    "comparison",
     "generation",
     "experiment",
     "real",
 )
+
+#: Those of them that can change the weights of a training.
+TRAINING = (
+    "process",
+    "unet",
+    "cddpm",
+    "recipes",
+    "crops",
+    "degradations",
+    "datasets",
+    "images",
+    "training",
+)
+
+#: Distributions whose version can change a number noticeably.
+DECISIVE = ("torch", "numpy", "scipy")
 
 #: Distributions whose version is recorded.
 PACKAGES = (
@@ -85,15 +103,17 @@ class Provenance:
     versions: dict[str, str]
     machine: Machine
     time: str
+    notebook_hash: str | None
 
 
-def collect() -> dict[str, Any]:
-    """Provenance of what is computed now, ready for JSON.
+def collect(notebook: Path | None = None) -> dict[str, Any]:
+    """Provenance of what is computed now, by `notebook` if one is given, ready for JSON.
 
     Returns:
         `commit` (None outside a git checkout or without git), `dirty` (whether code, notebooks or
         pins differ from that commit), `code_hash` (see `code_hash`), `versions` (package ->
-        version), `machine` (see `Machine`) and `time` (UTC, ISO 8601, seconds).
+        version), `machine` (see `Machine`), `time` (UTC, ISO 8601, seconds) and `notebook_hash` (None
+        without a notebook).
     """
     commit, dirty = _git(PACKAGE.parent)
     return asdict(
@@ -104,14 +124,51 @@ def collect() -> dict[str, Any]:
             versions=_versions(),
             machine=_machine(),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
+            notebook_hash=notebook_hash(notebook) if notebook else None,
         )
     )
 
 
-def code_hash(package: Path = PACKAGE) -> str:
-    """SHA-256 over the names and sources of the `NUMERIC` modules of the package folder."""
+def changes_since(record: dict[str, Any], notebook: Path | None = None) -> list[str]:
+    """What has changed since `record` was collected, so that its numbers may not come out again.
+
+    Args:
+        record: as `collect` gave it; `trainings`, if any, each with their `training_code`.
+        notebook: that computed the numbers.
+
+    Returns:
+        A few words for each change: of the code, of the notebook, of the code that trained, of the
+        version of a `DECISIVE` package. Empty where nothing did.
+    """
+    found = []
+    if record.get("code_hash") != code_hash():
+        found.append("the code")
+    if notebook and record.get("notebook_hash") not in (None, notebook_hash(notebook)):
+        found.append("the notebook")
+    here = code_hash(modules=TRAINING)
+    if any(training.get("training_code") != here for training in record.get("trainings", [])):
+        found.append("the code that trained")
+    before, now = record.get("versions", {}), _versions()
+    for name in DECISIVE:
+        if before.get(name) != now.get(name):
+            found.append(f"{name} ({before.get(name)}, now {now.get(name)})")
+    return found
+
+
+def notebook_hash(notebook: Path) -> str | None:
+    """SHA-256 over the cells' sources, whatever outputs and metadata there are; None if it cannot be read."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+
+
+def code_hash(package: Path = PACKAGE, modules: Sequence[str] = NUMERIC) -> str:
+    """SHA-256 over the names and sources of `modules` of the package folder."""
     digest = hashlib.sha256()
-    for name in NUMERIC:
+    for name in modules:
         module = package / f"{name}.py"
         for source in [module] if module.is_file() else sorted((package / name).rglob("*.py")):
             text = source.read_bytes().replace(b"\r\n", b"\n")  # a checkout on Windows is no change

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from indi import datasets, evaluation, paths, recipes, results
+from indi import datasets, evaluation, paths, results
 from indi.datasets import ImageSet
 from indi.degradations.blur import Convolution, from_linear, to_linear
 from indi.degradations.motion import read_kernels
@@ -78,9 +78,8 @@ def restore(
         trained.recipe.profile,
         notebook=notebook,
         seed=settings.seed,
-        recipe=recipes.as_dict(trained.recipe),
+        trained=[trained],
         data=images.hash,
-        checkpoint=trained.checkpoint,
         seconds=time.perf_counter() - started,
     )
     rows = by_scene(evaluated.rows)

@@ -1,15 +1,16 @@
 """The result store: tidy rows and figures under results/<profile>/, each with its provenance.
 
-A table is a CSV beside a JSON file that says how it came to be: commit, code hash, recipe, seed,
-versions, machine, time, data and checkpoint hashes, and the hash of the CSV itself. A table whose
-CSV no longer has that hash was edited by hand and is refused; one whose code hash is not today's is
-stale and says so.
+A table is a CSV beside a JSON file that says how it came to be: commit, code and notebook hash,
+seed, versions, machine, time, recipes, data and checkpoint hashes of the trainings, and the hash of
+the CSV itself. A table whose CSV no longer has that hash was edited by hand and is refused; one that
+today's code, notebook or packages may not give again is stale and says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 from indi import paths, provenance
 from indi.errors import InDIError
 from indi.files import replacing
+from indi.training.store import Trained
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,17 @@ class Table:
     Attributes:
         rows: tidy, one observation a row.
         provenance: as saved by `save`.
-        stale: the code that makes numbers has changed since.
+        changes: what has changed since (see `provenance.changes_since`); a table with any is stale.
     """
 
     rows: pd.DataFrame
     provenance: dict[str, Any]
-    stale: bool
+    changes: tuple[str, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Whether the code, the notebook, a training or a decisive package has changed since."""
+        return bool(self.changes)
 
 
 def _table_path(name: str, profile: str) -> Path:
@@ -52,9 +59,8 @@ def save(
     *,
     notebook: str,
     seed: int | None = None,
-    recipe: dict[str, Any] | None = None,
+    trained: Sequence[Trained] = (),
     data: str | None = None,
-    checkpoint: str | None = None,
     seconds: float | None = None,
 ) -> Path:
     """Store `rows` as results/<profile>/tables/<name>.csv with its provenance in <name>.json.
@@ -65,9 +71,9 @@ def save(
         profile: smoke, laptop, gpu or paper.
         notebook: the chapter that computed it, e.g. "04_jpeg".
         seed: of the evaluation.
-        recipe: of the training, as `recipes.as_dict` gives it.
+        trained: the trainings that the rows rest on; their recipes, hashes of data and weights, and
+            the code that trained them are recorded.
         data: content hash of the evaluation images.
-        checkpoint: hash of the weights.
         seconds: wall time of the computation.
 
     Returns:
@@ -85,11 +91,10 @@ def save(
         "rows": len(rows),
         "sha256": _sha256(path),
         "seed": seed,
-        "recipe": recipe,
         "data": data,
-        "checkpoint": checkpoint,
+        "trainings": [training.record() for training in trained],
         "seconds": seconds,
-        **provenance.collect(),
+        **provenance.collect(_notebook(notebook)),
     }
     with replacing(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
@@ -120,7 +125,11 @@ def load(name: str, profile: str) -> Table:
         rows = pd.read_csv(path)
     except ValueError as error:
         raise InDIError(f"{path} cannot be read ({error}): {rerun}.") from error
-    return Table(rows, record, stale=record.get("code_hash") != provenance.code_hash())
+    return Table(rows, record, tuple(provenance.changes_since(record, _notebook(notebook))))
+
+
+def _notebook(name: str) -> Path:
+    return paths.root() / "notebooks" / f"{name}.ipynb"
 
 
 def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | None = None) -> Path:

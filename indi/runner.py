@@ -192,7 +192,7 @@ def run_notebook(
         profile=profile,
         parameters=given,
         seconds=round(time.perf_counter() - started, 1),
-        provenance=provenance.collect(),
+        provenance=provenance.collect(notebook),
     )
     with replacing(target.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")

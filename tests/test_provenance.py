@@ -17,7 +17,7 @@ from indi import provenance
 def test_a_record_names_the_kind_of_machine_and_not_the_machine() -> None:
     record = provenance.collect()
     text = json.dumps(record)
-    assert set(record) == {"commit", "dirty", "code_hash", "versions", "machine", "time"}
+    assert set(record) == {"commit", "dirty", "code_hash", "versions", "machine", "time", "notebook_hash"}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(record["time"])).total_seconds()) < 10
     assert record["machine"]["cores"] >= 1
     assert provenance.local_paths_in(text) == []
@@ -93,3 +93,24 @@ def test_portable_text(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert provenance.local_paths_in(provenance.portable(text)) == []
     assert "/home/somebody" in provenance.local_paths_in(text)
+
+
+def test_changes_since_name_code_notebook_trainings_and_packages(tmp_path: Path) -> None:
+    def write(source: str, output: str) -> Path:
+        cell = {"cell_type": "code", "source": [source], "outputs": [output]}
+        path = tmp_path / "a.ipynb"
+        path.write_text(json.dumps({"cells": [cell]}))
+        return path
+
+    record = provenance.collect(write("1 + 1", "2"))
+    assert provenance.changes_since(record, write("1 + 1", "another output")) == []
+    assert provenance.changes_since(record, write("1 - 1", "2")) == ["the notebook"]
+    old = {
+        **record,
+        "code_hash": "x",
+        "trainings": [{"training_code": "y"}],
+        "versions": {**record["versions"], "torch": "1.0"},
+    }
+    code, training, torch = provenance.changes_since(old)
+    assert (code, training) == ("the code", "the code that trained")
+    assert torch.startswith("torch (1.0, now ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import dataclasses
 import json
 import os
 import pickle
@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from indi import checkpoints, datasets, recipes, training
+from indi import checkpoints, datasets, recipes, results, training
 from indi.crops import TrainingCrops, torch_seed
 from indi.errors import InDIError
 from indi.images import from_uint8
@@ -30,7 +33,8 @@ SMALL: dict[str, Any] = {"steps": 6, "batch_size": 2, "crop": 16, "channels": 4}
 
 
 def small(**changes: Any) -> Recipe:
-    return recipes.recipe("jpeg", "smoke", **{**SMALL, **changes})
+    profile = changes.pop("profile", "smoke")
+    return recipes.recipe("jpeg", profile, **{**SMALL, **changes})
 
 
 def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
@@ -198,20 +202,20 @@ def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.Monkey
 def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:
     folder = project / "run"
     for step in (1, 2, 3):
-        checkpoints.save_state(folder, step, {"recipe_hash": "a", "step": step})
+        checkpoints.save_state(folder, step, {"recipe_hash": "a", "data": "d", "step": step})
     assert [p.name for p in sorted(folder.iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
     newest = folder / "state-00000003.pt"
     newest.write_bytes(newest.read_bytes()[:200])
     with pytest.warns(UserWarning, match=r"state-00000003\.pt is damaged"):
-        state = checkpoints.load_state(folder, "a")
+        state = checkpoints.load_state(folder, "a", "d")
     assert state is not None
     assert state["step"] == 2
 
 
 def test_a_state_of_another_recipe_is_refused(project: Path) -> None:
-    checkpoints.save_state(project, 1, {"recipe_hash": "a", "step": 1})
+    checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "step": 1})
     with pytest.raises(InDIError, match="belongs to recipe a, not b"):
-        checkpoints.load_state(project, "b")
+        checkpoints.load_state(project, "b", "d")
 
 
 class _Shout:
@@ -223,7 +227,7 @@ def test_loading_executes_no_code(project: Path) -> None:
     project.mkdir(exist_ok=True)
     (project / "state-00000001.pt").write_bytes(pickle.dumps(_Shout(), protocol=2))
     with pytest.warns(UserWarning, match="damaged"), pytest.raises(InDIError, match="no state"):
-        checkpoints.load_state(project, "a")
+        checkpoints.load_state(project, "a", "d")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other recipe", "absent"])
@@ -244,20 +248,25 @@ def test_bad_weights_are_refused_by_name(project: Path, damage: str) -> None:
     assert "weights.safetensors" in str(error.value)
 
 
-def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoints.save_state(project, 1, {"recipe_hash": "a", "step": 1})
-
-    def full(_: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InDIError, match=r"no space left to write .*state-00000002"):
-        checkpoints.save_state(project, 2, {"recipe_hash": "a", "step": 2})
-    assert [p.name for p in project.iterdir()] == ["state-00000001.pt"]
-    state = checkpoints.load_state(project, "a")
-    assert state is not None
-    assert state["step"] == 1
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+@pytest.mark.parametrize("kind", ["state", "weights"])
+def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = project / {"state": "state-00000002.pt", "weights": "weights.safetensors"}[kind]
+    before = {"recipe_hash": "a", "data": "d", "step": 1}
+    checkpoints.save_state(project, 1, before)
+    checkpoints.save_weights(project / "weights.safetensors", {"w": torch.zeros(3)}, {})
+    # the temporary file that is about to be written lies on a full disk
+    monkeypatch.setattr("uuid.uuid4", lambda: SimpleNamespace(hex="0" * 32))
+    path.with_name(f".{path.stem}.00000000.partial{path.suffix}").symlink_to("/dev/full")
+    writers: dict[str, Callable[[], object]] = {
+        "state": lambda: checkpoints.save_state(project, 2, {**before, "step": 2}),
+        "weights": lambda: checkpoints.save_weights(path, {"w": torch.ones(3)}, {}),
+    }
+    with pytest.raises(InDIError, match=f"no space left to write .*{path.name}"):
+        writers[kind]()
+    assert sorted(p.name for p in project.iterdir()) == ["state-00000001.pt", "weights.safetensors"]
+    assert checkpoints.load_state(project, "a", "d") == before
+    assert not checkpoints.load_weights(project / "weights.safetensors", {})["w"].any()
 
 
 def test_divergence_stops_the_training(project: Path) -> None:
@@ -265,12 +274,50 @@ def test_divergence_stops_the_training(project: Path) -> None:
         training.train(small(learning_rate=1e9, steps=40))
 
 
+@pytest.mark.parametrize("damage", ["flipped bit", "no weights"])
+def test_weights_that_are_not_those_trained_are_refused(project: Path, damage: str) -> None:
+    trained = training.train(small())
+    path = trained.folder / "weights.safetensors"
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole) if damage == "flipped bit" else path.unlink()
+    with pytest.raises(InDIError, match=r"weights\.safetensors is missing or not .* delete .* to train anew"):
+        training.train(small())
+
+
+def test_other_images_are_not_the_same_training(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training.train(small())
+    other = dataclasses.replace(datasets.load("embedded", "train"), digests=("0",) * 5)
+    monkeypatch.setattr(datasets, "load", lambda *_: other)
+    with pytest.raises(InDIError, match="images of embedded have changed"):
+        training.train(small())
+    checkpoints.save_state(project / "run", 1, {"recipe_hash": "a", "data": "d", "step": 1})
+    with pytest.raises(InDIError, match="training images have changed"):
+        checkpoints.load_state(project / "run", "a", other.hash)
+
+
+def test_what_older_code_trained_is_stale_and_trained_anew(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(profile="laptop", data="embedded")
+    folder = training.train(recipe).folder
+    record = json.loads((folder / "done.json").read_text())
+    (folder / "done.json").write_text(json.dumps({**record, "training_code": "of last year"}))
+    trained = training.train(recipe)
+    assert trained.stale
+    results.save("rows", pd.DataFrame({"a": [1]}), "laptop", notebook="none", trained=[trained])
+    assert results.load("rows", "laptop").changes == ("the code that trained",)
+    monkeypatch.setenv("INDI_RETRAIN", "1")
+    assert not training.train(recipe).stale
+
+
 def test_a_damaged_record_is_named(project: Path) -> None:
     recipe = small()
     folder = training.train(recipe).folder
-    (folder / "done.json").write_text('{"seconds":')
-    with pytest.raises(InDIError, match="damaged record"):
-        training.load(recipe)
+    for damaged in ('{"seconds":', "{}", "[]"):
+        (folder / "done.json").write_text(damaged)
+        with pytest.raises(InDIError, match="damaged record"):
+            training.train(recipe)
 
 
 def test_the_record_says_what_was_trained(project: Path) -> None:

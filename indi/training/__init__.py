@@ -14,15 +14,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import lightning_fabric as lf
+import torch
 from filelock import FileLock
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from indi.errors import InDIError
+from indi.files import writable
 from indi.recipes import Recipe
 from indi.training import loop
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
-from indi.training.store import Trained, load, run_folder
+from indi.training.store import Trained, finished, load, run_folder
 
 __all__ = [
     "Execution",
@@ -41,27 +45,47 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces 
 def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     """Train `recipe`, resume it, or return it if it is complete.
 
-    Two processes that ask for the same recipe wait for one another instead of training it twice.
+    Two processes that ask for the same recipe wait for one another instead of training it twice. What
+    older code has trained is returned too, and known as stale; with INDI_RETRAIN=1, and always in the
+    smoke profile, which is quick, it is trained anew.
 
     Raises:
-        InDIError: the data are missing or too small for the crop, a file of the run is damaged or
-            belongs to another recipe, or the disk is full.
+        InDIError: the accelerator is not here, the data are missing, have changed or are too small for
+            the crop, a file of the run is damaged or belongs to another recipe, or the disk is full or
+            read-only.
     """
     execution = execution or Execution()
     folder = run_folder(recipe)
-    if not (folder / "done.json").is_file():
-        fabric = lf.Fabric(
-            accelerator=execution.accelerator,
+    if not finished(recipe):
+        fabric = _fabric(recipe, execution, folder)
+        fabric.launch()
+        with _only_one(fabric, folder):
+            if not finished(recipe):
+                loop.run(recipe, execution, fabric, folder)
+    return load(recipe)
+
+
+def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
+    """Fabric on the accelerator asked for. "auto" is CUDA where it is, else the CPU.
+
+    Fabric's own "auto" would take MPS on Apple Silicon, where nothing here was tried; "mps" asks for it.
+    """
+    accelerator = execution.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return lf.Fabric(
+            accelerator=accelerator,
             devices=execution.devices,
             strategy="ddp" if execution.devices > 1 else "auto",
             precision=recipe.precision,
             loggers=_tensorboard(folder),
         )
-        fabric.launch()
-        with _only_one(fabric, folder):
-            if not (folder / "done.json").is_file():
-                loop.run(recipe, execution, fabric, folder)
-    return load(recipe)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise InDIError(
+            f"accelerator {accelerator!r} with {execution.devices} device(s) cannot be used here: "
+            f"{' '.join(str(error).split())} Choices: auto, cpu, cuda, mps."
+        ) from error
 
 
 def _tensorboard(folder: Path) -> list[Logger]:
@@ -72,7 +96,7 @@ def _tensorboard(folder: Path) -> list[Logger]:
 
 @contextmanager
 def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     if fabric.is_global_zero:
         with FileLock(folder / ".lock"):
             fabric.barrier()

@@ -30,7 +30,10 @@ _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside t
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training runs. It changes the speed, and results by no more than rounding.
+    """How a training runs: its speed, and results by no more than rounding, with two exceptions.
+
+    Several processes draw other random blurs than one does: other training data of the same law (crops,
+    times and noise are the same). A GPU draws other times, noise and blurs than a CPU.
 
     Attributes:
         accelerator: "auto", "cpu", "cuda" or "mps", as Lightning Fabric names them.
@@ -61,8 +64,9 @@ def ema_decay(step: int, limit: float) -> float:
 def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
     """Train `recipe` in `folder` from its last state to its last step, and write weights, log and record."""
     degradation = degradation_of(recipe)
+    images = datasets.load(recipe.data, "train")
     crops = TrainingCrops(
-        datasets.load(recipe.data, "train"),
+        images,
         degradation,
         recipe.crop,
         recipe.batch_size,
@@ -84,7 +88,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
     # of the bare network: its parameters are the ones that the wrappers of Fabric and compile train
     ema = AveragedModel(network, multi_avg_fn=average)
 
-    state = checkpoints.load_state(folder, recipe_hash(recipe)) or {"step": 0, "seconds": 0.0}
+    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash) or {"step": 0, "seconds": 0.0}
     first = state["step"]
     if first:
         network.load_state_dict(state["network"])
@@ -121,6 +125,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
             lap = elapsed()
             since.zero_()
             if not loss < float("inf"):
+                checkpoints.delete_states(folder)  # one of them may hold the weights that diverged
                 raise InDIError(
                     f"the loss of {recipe.task} is {loss} at step {done}: lower learning_rate "
                     f"(now {recipe.learning_rate:g}) or use precision='32-true'."
@@ -138,6 +143,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
                 done,
                 {
                     "recipe_hash": recipe_hash(recipe),
+                    "data": images.hash,
                     "step": done,
                     "seconds": elapsed(),
                     "loss_sum": since.cpu(),
@@ -151,7 +157,13 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
         digest = checkpoints.save_weights(
             folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
         )
-        record = {"recipe": as_dict(recipe), "checkpoint": digest, "seconds": elapsed()}
+        record = {
+            "recipe": as_dict(recipe),
+            "checkpoint": digest,
+            "data": images.hash,
+            "training_code": provenance.code_hash(modules=provenance.TRAINING),
+            "seconds": elapsed(),
+        }
         with replacing(folder / "done.json") as partial:
             partial.write_text(json.dumps(record | provenance.collect(), indent=2, default=str))
         checkpoints.delete_states(folder)
