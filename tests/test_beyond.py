@@ -14,6 +14,7 @@ from indi import figures, metrics, solvers
 from indi.evaluation import INPUT
 from indi.figures import beyond
 from indi.metrics import Interval
+from indi.metrics.intervals import FEWEST_IMAGES
 
 CALLS = (1, 5)
 
@@ -56,9 +57,9 @@ def test_verdicts_come_from_the_rows() -> None:
 
 
 def test_few_images_get_no_verdict() -> None:
-    found = beyond.at_equal_calls(rows(5, {"chosen": 0.5}), ["psnr"])
+    found = beyond.at_equal_calls(rows(FEWEST_IMAGES - 1, {"chosen": 0.5}), ["psnr"])
     assert set(found["verdict"]) == {"same", "too few images"}
-    assert "inconclusive, 5 images; largest difference +0.5" in beyond.statements(found, {"": ["chosen"]})
+    assert "inconclusive, 9 images; largest difference +0.5" in beyond.statements(found, {"": ["chosen"]})
     assert "No verdict is given" in beyond.chance(found)
 
 

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import NormalDist
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -66,7 +67,7 @@ def between_sets(
 
 
 def evidence(profile: str = "laptop", **tables: pd.DataFrame) -> Evidence:
-    return Evidence(profile, {name: Table(rows, {}, stale=False) for name, rows in tables.items()}, {})
+    return Evidence(profile, {name: Table(rows, {}, ()) for name, rows in tables.items()}, {})
 
 
 def judged(claim: str, given: Evidence) -> claims.Verdict:
@@ -198,6 +199,29 @@ def test_indi_is_better_at_equal_psnr(gap: float, spread: float, outcome: str) -
     verdict = judged("cold-behind/jpeg", evidence(jpeg=rows))
     assert verdict.outcome == outcome
     assert verdict.numbers[0].value == pytest.approx(gap, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("gap", "half", "outcome"),
+    [(1.0, 0.1, "reproduced"), (-1.0, 0.1, "inconclusive"), (1.0, 2.0, "inconclusive")],
+)
+def test_the_distance_at_equal_psnr_counts_too(gap: float, half: float, outcome: str) -> None:
+    # FD = 20 + 4 (PSNR - 30) on InDI's curve, and `gap` above it on Cold Diffusion's; LPIPS speaks for the claim.
+    rows = per_image(
+        {
+            ("indi", "psnr"): log(-1, 30),
+            ("indi", "lpips_alex"): log(-0.02, 0.3),
+            ("cold_diffusion", "psnr"): log(-0.5, 30),
+            ("cold_diffusion", "lpips_alex"): log(-0.01, 0.31),
+        }
+    )
+    curves = {("indi", "fd_squeeze"): log(-4, 20), ("cold_diffusion", "fd_squeeze"): log(-2, 20 + gap)}
+    verdict = judged("cold-behind/jpeg", evidence(jpeg=rows, jpeg_sets=between_sets(curves, half)))
+    assert verdict.outcome == outcome
+    distance = verdict.numbers[1]
+    assert distance.value == pytest.approx(gap, abs=1e-2)
+    # of wholly correlated points: as long as that of one difference, not shorter for their number
+    assert distance.high - distance.value == pytest.approx(half * math.sqrt(2), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +377,13 @@ def test_state_of_the_art(lpips: float, outcome: str) -> None:
         for metric, value, half in (("fid", 3.55, 0.1), ("kid", 0.00056, 0.00005))
     )
     given = evidence("paper", motion=rows, motion_sets=sets)
-    assert judged("state-of-the-art/motion", given).outcome == outcome
+    verdict = judged("state-of-the-art/motion", given)
+    assert verdict.outcome == outcome
+    assert {found.confidence for found in verdict.numbers} == {1 - 0.05 / 4}
+    more = [rows.assign(steps=n) for n in range(1, 11)], [sets.assign(steps=n) for n in range(1, 11)]
+    wider = evidence("paper", motion=pd.concat(more[0]), motion_sets=pd.concat(more[1]))
+    numbers = judged("state-of-the-art/motion", wider).numbers
+    assert {found.confidence for found in numbers} == {1 - 0.05 / 10}  # the numbers of steps
     assert judged("state-of-the-art/motion", evidence("laptop", motion=rows)).outcome == "not tested"
 
 
@@ -457,10 +487,38 @@ def number(low: float, high: float, sign: int = 1) -> Number:
 
 def test_margins_are_one_sided_where_better_is_no_fault() -> None:
     far_better = [number(0.5, 0.6)]
-    assert decide.not_worse(far_better, [0.1]).outcome == "reproduced"
-    assert decide.equivalent(far_better, [0.1]).outcome == "not reproduced"
-    assert decide.equivalent([number(-0.05, 0.09, -1)], [0.1]).outcome == "reproduced"
-    assert decide.not_worse([number(0.05, 0.2, -1)], [0.1]).outcome == "inconclusive"
+    assert decide.not_worse(far_better, [0.1], far_better).outcome == "reproduced"
+    assert decide.equivalent(far_better, [0.1], far_better).outcome == "not reproduced"
+    inside, across = [number(-0.05, 0.09, -1)], [number(0.05, 0.2, -1)]
+    assert decide.equivalent(inside, [0.1], inside).outcome == "reproduced"
+    assert decide.equivalent(far_better, [0.1], across).outcome == "inconclusive"
+    assert decide.not_worse(across, [0.1], across).outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("rule", [decide.equivalent, decide.not_worse])
+@pytest.mark.parametrize("k", [1, 28])
+def test_margins_are_rarely_decided_wrongly(rule: Callable[..., claims.Verdict], k: int) -> None:
+    """At the margin itself no answer is right; without correction 28 comparisons give one in half the cases."""
+    margin, draws, wrong, uncorrected = 0.1, 1000, 0, 0
+    generator = np.random.default_rng(0)
+    for means in -margin + 0.02 * generator.standard_normal((draws, k)):
+
+        def numbers(family: int, means: np.ndarray = means) -> list[Number]:
+            half = 0.02 * NormalDist().inv_cdf(1 - 0.025 / family)
+            return [number(mean - half, mean + half) for mean in means]
+
+        wrong += rule(numbers(1), [margin] * k, numbers(k)).outcome != "inconclusive"
+        uncorrected += rule(numbers(1), [margin] * k, numbers(1)).outcome != "inconclusive"
+    assert wrong / draws <= 0.07
+    if k > 1:
+        assert uncorrected / draws > 0.4
+
+
+def test_the_margin_rules_correct_only_what_refutes() -> None:
+    verdict = judged("brownian", evidence(noise=of_eps(0.01, 0.001)))
+    assert {found.confidence for found in verdict.numbers} == {0.95}
+    verdict = judged("brownian", evidence(noise=of_eps(0.01, 0.02)))
+    assert {found.confidence for found in verdict.numbers} == {1 - 0.05 / 10}  # 5 step counts, 2 metrics
 
 
 def test_nothing_to_compare_decides_nothing() -> None:
@@ -484,6 +542,11 @@ def test_missing_stale_and_edited_tables(stored: Path) -> None:
 
     assert one().state == "fresh"
     assert one().verdict.outcome == "inconclusive"
+    more = next(entry for entry in claims.judge("smoke") if entry.claim.id == "more-detail/jpeg")
+    assert (more.state, more.verdict.outcome) == (
+        "missing",
+        "not tested",
+    )  # the table is there, its rows are not
     record = stored / "results/smoke/tables/jpeg.json"
     old = json.loads(record.read_text())
     record.write_text(json.dumps(old | {"code_hash": "old"}))
@@ -506,6 +569,35 @@ def test_command_prints_stores_and_says_what_is_missing(stored: Path) -> None:
     stored_ledger = json.loads((stored / "results/smoke/tables/claims_ledger.json").read_text())
     assert len({entry["id"]: entry for entry in stored_ledger}["one-step-psnr/jpeg"]["numbers"]) == 5
     assert json.loads(CliRunner().invoke(main, ["claims", "--json"]).stdout) == stored_ledger
+
+
+def test_missing_rows_are_told_from_what_a_profile_cannot_test(project: Path) -> None:
+    names = ("indi", "naive", "cold_diffusion")
+    rows = per_image({(name, "psnr"): log(-1, 30) for name in names}, (1, 5, 20))
+    results.save("motion", per_image({("indi", "psnr"): log(-1, 30)}), "laptop", notebook="05_motion")
+    results.save(
+        "motion_sets", between_sets({("indi", "fd_squeeze"): log(1, 10)}), "laptop", notebook="05_motion"
+    )
+    results.save("jpeg", rows, "laptop", notebook="04_jpeg")
+    results.save(
+        "jpeg_sets", between_sets({("indi", "fd_squeeze"): log(1, 10)}), "laptop", notebook="04_jpeg"
+    )
+    generated = between_sets({("indi", "fd_squeeze"): log(1, 10)})
+    results.save("generation_sets", generated, "laptop", notebook="08_generation")
+    entries = {entry.claim.id: entry for entry in claims.judge("laptop")}
+    for name, state, code in (
+        ("cold-steadier/jpeg", "fresh", 0),  # too few steps
+        ("generation-fid", "fresh", 0),  # the paper profile alone
+        ("naive-few/jpeg", "fresh", 0),  # neither 2 nor 3 steps
+        ("naive-diverges/jpeg", "fresh", 0),
+        ("naive-few/motion", "missing", 2),  # no rows of naive
+        ("cold-steadier/motion", "missing", 2),
+        ("more-detail/jpeg", "missing", 2),
+        ("brownian", "missing", 2),  # no table
+    ):
+        entry = entries[name]
+        assert (entry.verdict.outcome, entry.state) == ("not tested", state), name
+        assert claims.exit_code([entry]) == code
 
 
 def test_exit_code_is_zero_where_all_is_fresh(project: Path) -> None:
@@ -553,6 +645,7 @@ def test_the_page_shows_every_claim(stored: Path) -> None:
     assert linked == set(re.findall('id="([^"]+)"', page))
     assert len(linked) == len(CLAIMS)
     for claim in CLAIMS:
+        assert (f"“{html.escape(claim.words)}”" in page) == claim.quoted
         assert html.escape(claim.words) in page
         assert html.escape(claim.test) in page
     assert f"**{len(CLAIMS) - 1} not tested**" in ledger.overview_text(entries, "smoke")

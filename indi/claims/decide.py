@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from indi.claims.evidence import Number, Outcome, Verdict
 
@@ -25,14 +25,25 @@ def all_better(numbers: Sequence[Number]) -> Verdict:
     return _undecided(numbers)
 
 
-def equivalent(numbers: Sequence[Number], margins: Sequence[float]) -> Verdict:
-    """For "they do not differ": every interval inside its margin (two one-sided tests), or any outside it."""
-    return _margin(numbers, margins, lambda number, margin: -margin < number.low <= number.high < margin)
+def equivalent(numbers: Sequence[Number], margins: Sequence[float], corrected: Sequence[Number]) -> Verdict:
+    """For "they do not differ": every interval inside its margin (two one-sided tests), or any outside it.
+
+    Args:
+        numbers: the comparisons at the level 1 - 0.05. That *all* must lie inside needs no correction
+            for their number (intersection-union test).
+        margins: one for each.
+        corrected: the same at the level 1 - 0.05 / k, k their number, since *any* can lie outside.
+    """
+    return _margin(numbers, margins, corrected)
 
 
-def not_worse(numbers: Sequence[Number], margins: Sequence[float]) -> Verdict:
-    """For "it is as good": every interval short of being worse by its margin, or any wholly beyond it."""
-    return _margin(numbers, margins, lambda number, margin: _gain(number)[0] > -margin, one_sided=True)
+def not_worse(numbers: Sequence[Number], margins: Sequence[float], corrected: Sequence[Number]) -> Verdict:
+    """For "it is as good": every interval short of being worse by its margin, or any wholly beyond it.
+
+    Args:
+        numbers, margins, corrected: as in `equivalent`.
+    """
+    return _margin(numbers, margins, corrected, one_sided=True)
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
@@ -69,14 +80,17 @@ def _gain(number: Number) -> tuple[float, float]:
 def _margin(
     numbers: Sequence[Number],
     margins: Sequence[float],
-    inside: Callable[[Number, float], bool],
+    corrected: Sequence[Number],
     one_sided: bool = False,
 ) -> Verdict:
-    pairs = list(zip(numbers, margins, strict=True))
-    if pairs and all(inside(number, margin) for number, margin in pairs):
-        return Verdict("reproduced", "", tuple(numbers))
-    for number, margin in pairs:
+    inside, outside = [], []
+    for number, margin, wider in zip(numbers, margins, corrected, strict=True):
         low, high = _gain(number)
-        if high < -margin or (low > margin and not one_sided):
-            return Verdict("not reproduced", "", tuple(numbers))
+        inside.append(low > -margin and (one_sided or high < margin))
+        low, high = _gain(wider)
+        outside.append(high < -margin or (low > margin and not one_sided))
+    if inside and all(inside):
+        return Verdict("reproduced", "", tuple(numbers))
+    if any(outside):
+        return Verdict("not reproduced", "", tuple(corrected))
     return Verdict("inconclusive", "intervals reach beyond the margin", tuple(numbers))

@@ -29,7 +29,11 @@ MARGINS = {"psnr": 0.1, "lpips_alex": 0.005, "lpips_squeeze": 0.005}
 
 
 class NotTested(Exception):
-    """Raised by a rule that cannot be applied; its text says why."""
+    """Raised by a rule that cannot be applied, for lack of tables, rows or weights; its text says why."""
+
+
+class OutOfReach(NotTested):
+    """Raised where no data is missing: the profile, or what was measured, cannot test the claim."""
 
 
 @dataclass(frozen=True)
@@ -196,20 +200,29 @@ class Measured:
             shared = left.index.intersection(right.index)
             found = metrics.paired_difference(left[shared], right[shared], confidence)
         else:
-            found = _independent(self._distance(metric, a), self._distance(metric, b), confidence)
+            found = independent(self.distance(metric, a), self.distance(metric, b), confidence)
         return Number(what, found.mean, found.low, found.high, found.n, confidence, sign(metric))
 
     def mean(self, metric: str, key: Key) -> float:
         """Over images, or the distance between sets."""
         values = self.values(metric, key)
-        return float(values.mean()) if len(values) else self._distance(metric, key).mean
+        return float(values.mean()) if len(values) else self.distance(metric, key).mean
 
-    def interval(self, metric: str, key: Key) -> Interval:
-        """As `mean`, with its 95 % interval."""
+    def interval(self, metric: str, key: Key, family: int = 1) -> Interval:
+        """As `mean`, with its interval; `family` as in `compare`."""
+        confidence = 1 - ERROR / family
         values = self.values(metric, key)
-        return metrics.bootstrap_interval(values) if len(values) else self._distance(metric, key)
+        if len(values):
+            return metrics.bootstrap_interval(values, confidence)
+        found = self.distance(metric, key)
+        return independent(found, Interval(0.0, 0.0, 0.0, found.n), confidence)
 
-    def _distance(self, metric: str, key: Key) -> Interval:
+    def distance(self, metric: str, key: Key) -> Interval:
+        """A distance between sets with its 95 % interval; the means of all three over trainings.
+
+        Raises:
+            NotTested: it was not measured.
+        """
         if self.sets is None:
             raise NotTested(f"{metric} was not measured")
         here = self.sets
@@ -229,7 +242,7 @@ def _name(key: Key) -> str:
     return f"{key[0]} N = {key[1]}" if key[1] else key[0]
 
 
-def _independent(a: Interval, b: Interval, confidence: float) -> Interval:
+def independent(a: Interval, b: Interval, confidence: float) -> Interval:
     """The difference of two independent numbers whose 95 % intervals are normal."""
     usual = NormalDist().inv_cdf(0.975)
     errors = [(interval.high - interval.low) / 2 / usual for interval in (a, b)]

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from IPython import get_ipython
+from IPython.display import Markdown
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from pandas.io.formats.style import Styler
 
@@ -83,3 +84,8 @@ def show_table(
         style = style.set_caption(caption)
     # pandas draws a random id otherwise, and an unchanged notebook would change at every run
     return style.set_uuid(f"{zlib.crc32((rows.to_csv() + str(caption)).encode()):08x}")
+
+
+def say(text: str) -> Markdown | None:
+    """Markdown for a notebook, and nothing at all for an empty text."""
+    return Markdown(text) if text.strip() else None

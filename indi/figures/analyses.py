@@ -16,7 +16,7 @@ from indi import closed_form, process, samplers
 from indi.claims import MARGINS, Measured, Number
 from indi.evaluation import INPUT
 from indi.figures import GREY, PALETTE, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
-from indi.figures.restoration import _step_axis, metric_label
+from indi.figures.restoration import metric_label, step_axis
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LINES = ("-", "--", "-.", ":")
@@ -78,7 +78,7 @@ def by_setting(found: Measured, baseline: str, names: Sequence[str]) -> tuple[Fi
             axes.plot(counts, means, **_style(k), label=setting)
             axes.fill_between(counts, low, high, color=PALETTE[k % len(PALETTE)], alpha=0.12)
             rows += [(setting, name, *row) for row in zip(counts, means, low, high, strict=True)]
-        _step_axis(axes, pd.Series(sorted({n for s in settings for n in found.steps(s)})))
+        step_axis(axes, {n for s in settings for n in found.steps(s)})
         axes.set_title(metric_label(name))
     _legend_below(figure, panels[0][0])
     return figure, pd.DataFrame(rows, columns=["setting", "metric", "steps", "mean", "low", "high"])
@@ -150,7 +150,7 @@ def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float =
     model.axhline((s**2 + sigma**2) / s**2, color=GREY, linestyle=":", linewidth=1.2, label="input y")
     for axes, title in zip(panels[0], ["Gaussian model, exact F", *tasks], strict=True):
         axes.axhline(1, color="black", linewidth=0.6)
-        _step_axis(axes, pd.Series(every))
+        step_axis(axes, every)
         axes.set_title(title.replace("_", " "))
     model.set_ylabel("variance over the right one")
     if measured:
@@ -215,7 +215,7 @@ def lost_coordinate(levels: Sequence[float], counts: Sequence[int]) -> tuple[Fig
         axes.plot(counts, values, **_style(k), label=f"ε = {eps:g}")
         rows += [(eps, n, value) for n, value in zip(counts, values, strict=True)]
     axes.axhline(1, color="black", linewidth=0.6)
-    _step_axis(axes, pd.Series(counts))
+    step_axis(axes, counts)
     axes.set(ylabel="variance of the lost coordinate (1 is right)", ylim=(0, 1.05))
     axes.legend()
     return figure, pd.DataFrame(rows, columns=["eps", "steps", "variance"])

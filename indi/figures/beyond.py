@@ -8,16 +8,17 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from indi import evaluation, metrics, solvers
 from indi.evaluation import INPUT
 from indi.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, RED
-from indi.figures.restoration import metric_label
+from indi.figures.restoration import metric_label, step_axis
+from indi.metrics.intervals import FEWEST_IMAGES
 
 BASELINE = "indi"
+CALLS = "calls of F"
 
 #: Method -> what readers see, colour, marker and line.
 METHODS = {
@@ -38,13 +39,6 @@ SCHEDULE_LABELS = {
 _MARKERS, _LINES = "osD^vP", ("-", "--", "-.", ":", "-", "--")
 
 
-def _call_axis(axes: Axes, calls: Sequence[int]) -> None:
-    axes.set_xscale("log")
-    axes.set_xticks(sorted(set(calls)), [str(n) for n in sorted(set(calls))])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("calls of F")
-
-
 def order(rows: pd.DataFrame) -> Figure:
     """|gain - limit| against the calls of F, both logarithmic: a line per solver, its slope in the legend.
 
@@ -57,7 +51,7 @@ def order(rows: pd.DataFrame) -> Figure:
         axes.plot(
             group["calls"], group["error"], color=PALETTE[i], marker=_MARKERS[i], linestyle=_LINES[i], label=label
         )  # fmt: skip
-    _call_axis(axes, list(rows["calls"]))
+    step_axis(axes, rows["calls"], CALLS)
     axes.set(yscale="log", ylabel="|gain − exact gain|  (↓)")
     axes.legend()
     return figure
@@ -79,7 +73,7 @@ def lost_variance(rows: pd.DataFrame) -> Figure:
                 label=SCHEDULE_LABELS[str(schedule)],
             )  # fmt: skip
         axes.axhline(1, color=BLACK, linewidth=0.8)
-        _call_axis(axes, list(rows["calls"]))
+        step_axis(axes, rows["calls"], CALLS)
         axes.set_title(solvers.solver(name).label)
     panels[0].set(ylabel="variance of the lost coordinate\n(line: right)", yscale="log")
     ticks = [v for v in (0.25, 0.5, 1, 2, 5, 10, 20, 50) if v <= 1.2 * rows["variance"].max()]
@@ -121,7 +115,7 @@ def quality(rows: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> Fi
         )  # fmt: skip
         bottom.axhline(0, color=BLUE)
         top.set_title(metric_label(metric))
-        _call_axis(bottom, calls)
+        step_axis(bottom, calls, CALLS)
     panels[0, 0].set_ylabel("mean")
     panels[1, 0].set_ylabel("minus InDI, equal steps, L1,\nat as many calls")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -134,10 +128,6 @@ def loss_score(metric: str) -> Callable[[pd.Series], pd.Series]:
     if direction == "none":
         return lambda value: (value - 1).abs()
     return (lambda value: -value) if direction == "higher" else (lambda value: value)
-
-
-FEWEST_IMAGES = 6
-"""With five, all differences of one sign are no rarer than 1 in 16 where there is no difference at all."""
 
 
 def verdict(worse: metrics.Interval) -> str:

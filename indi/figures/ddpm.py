@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from indi import cddpm
-from indi.cddpm.steps import steps_to_reach, verdict
+from indi.comparison import steps_to_reach, verdict
 from indi.evaluation import INPUT, TRUTH
 from indi.figures import BLUE, GREY, ORANGE, PURPLE
-from indi.figures.restoration import metric_label
+from indi.figures.restoration import metric_label, step_axis
 from indi.metrics import describe
 
 COLOURS = {"indi": BLUE, "ddpm": ORANGE, "ddim": PURPLE}
@@ -43,7 +41,7 @@ def perception_distortion(means: pd.DataFrame, perception: str, distortion: str 
     """Fig. 12: InDI and the fused curves, labelled with N; every schedule as a small point behind its curve.
 
     Args:
-        means: as `cddpm.comparison.choices` gives it, with both metrics.
+        means: as `comparison.choices` gives it, with both metrics.
     """
     figure, axes = plt.subplots(figsize=(6.8, 4.4))
     for sampler, part in means.groupby("sampler", sort=False):
@@ -93,7 +91,7 @@ def quality_by_steps(changes: pd.DataFrame, names: Sequence[str]) -> Figure:
             look = {"color": COLOURS[sampler], "marker": MARKERS[sampler], "linestyle": LINES[sampler]}
             axes.plot(rows["steps"], rows["mean"], label=LABELS[sampler], **look)
             axes.fill_between(rows["steps"], rows["low"], rows["high"], color=COLOURS[sampler], alpha=0.12)
-        _steps_axis(axes, part["steps"])
+        step_axis(axes, part["steps"])
         axes.set_title(metric_label(name))
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -159,7 +157,7 @@ def curve_table(
             digits = 2 if describe(name).unit == "dB" else 3
             m = found.loc[name]
             row[metric_label(name)] = (
-                f"{m['mean']:.{digits}f} [{m['low']:.{digits}f}, {m['high']:.{digits}f}]"
+                f"{m['mean']:.{digits}f} [{m['low']:.{digits}f},\u00a0{m['high']:.{digits}f}]"
             )
         rows.append(row)
     return pd.DataFrame(rows)
@@ -237,11 +235,3 @@ def _count(value: float) -> str:
     if np.isnan(value):
         return "–"
     return "not reached" if np.isinf(value) else f"{value:.3g}"
-
-
-def _steps_axis(axes: Axes, steps: pd.Series) -> None:
-    axes.set_xscale("log")
-    ticks = sorted({int(s) for s in steps if s > 0})
-    axes.set_xticks(ticks, [str(t) for t in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("number of steps N")

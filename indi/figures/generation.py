@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from indi.evaluation import INPUT
 from indi.figures import GREY, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
-from indi.figures.restoration import _step_axis, metric_label
+from indi.figures.restoration import metric_label, step_axis
 
 
 def samples_grid(
@@ -60,7 +60,7 @@ def distances_by_steps(sets: pd.DataFrame, statistics: pd.DataFrame) -> Figure:
                 axes.fill_between(part["steps"], part["low"], part["high"], color=colour, alpha=0.12)
         if column != "value":
             axes.axhline(1, color=GREY, linestyle=":")
-        _step_axis(axes, rows["steps"])
+        step_axis(axes, rows["steps"])
         axes.set_title(title)
     handles, names = all_axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))

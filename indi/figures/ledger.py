@@ -62,8 +62,11 @@ def details(entries: Sequence[Entry], profile: str) -> str:
     for entry in entries:
         claim, verdict = entry.claim, entry.verdict
         task = f" ({claim.task.replace('_', ' ')})" if claim.task else ""
+        words = (
+            f"“{html.escape(claim.words)}”" if claim.quoted else f"{html.escape(claim.words)} (not verbatim)"
+        )
         rows = [
-            ["the paper", f"“{html.escape(claim.words)}” <i>{html.escape(claim.place)}</i>"],
+            ["the paper", f"{words} <i>{html.escape(claim.place)}</i>"],
             ["rule", html.escape(claim.test)],
             [
                 "verdict",

@@ -128,7 +128,7 @@ def topology(model: UNet) -> Figure:
     _arrow(ax, (left, 1.72), (left, 1 + _HEIGHT / 2))
     ax.text(right, 1.78, "$F(x_t, t)$", ha="center", fontsize=12)
     _arrow(ax, (right, 1 + _HEIGHT / 2), (right, 1.74))
-    _arrow(ax, (left + 0.25, 1.84), (right - 0.5, 1.84), "+ $x_t$ (residual output)", RED)
+    _arrow(ax, (left + 0.25, 1.84), (right - 0.5, 1.84), "$x_t + t\\,$net (velocity output)", RED)
     width = model.channels
     ax.text(
         0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,7 +78,7 @@ def quality_by_steps(changes: pd.DataFrame, names: Sequence[str]) -> Figure:
             axes.fill_between(
                 rows["steps"], rows["low"], rows["high"], color=SAMPLER_COLOURS[sampler], alpha=0.12
             )
-        _step_axis(axes, part["steps"])
+        step_axis(axes, part["steps"])
         axes.set_title(metric_label(name))
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -182,7 +182,7 @@ def metric_table(summary: pd.DataFrame, names: Sequence[str], digits: int = 3) -
             if name in found.index:
                 m = found.loc[name]
                 row[metric_label(name)] = (
-                    f"{m['mean']:.{places}f} [{m['low']:.{places}f}, {m['high']:.{places}f}]"
+                    f"{m['mean']:.{places}f} [{m['low']:.{places}f},\u00a0{m['high']:.{places}f}]"
                 )
             else:
                 row[metric_label(name)] = "not measured"
@@ -190,20 +190,24 @@ def metric_table(summary: pd.DataFrame, names: Sequence[str], digits: int = 3) -
     return pd.DataFrame(rows)
 
 
-def _step_axis(axes: Axes, steps: pd.Series) -> None:
-    """A logarithmic axis whose ticks are the step counts themselves."""
+def step_axis(axes: Axes, steps: Iterable[float], label: str = "number of steps N") -> None:
+    """A logarithmic axis whose ticks are the step counts themselves; 0, that of y, has none."""
     axes.set_xscale("log")
     ticks = sorted({int(s) for s in steps if s > 0})
     axes.set_xticks(ticks, [str(t) for t in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("number of steps N")
+    axes.set_xlabel(label)
 
 
 def recipe_table(recipe: Recipe) -> pd.DataFrame:
     """The settings of a training beside those of the paper."""
     ours, paper = recipes.as_dict(recipe), recipes.as_dict(recipes.recipe(recipe.task, "paper"))
     return pd.DataFrame(
-        {"setting": name, f"this run ({recipe.profile})": _plain(ours[name]), "paper": _plain(paper[name])}
+        {
+            "setting": name,
+            f"this run ({recipe.profile})": _plain(ours[name]),
+            "paper profile": _plain(paper[name]),
+        }
         for name in ours
         if name not in ("task", "profile")
     )
@@ -227,7 +231,7 @@ def set_table(sets: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
         }
         for _, m in group.iterrows():
             row[metric_label(m["metric"])] = (
-                f"{m['value']:.{digits}f} [{m['low']:.{digits}f}, {m['high']:.{digits}f}]"
+                f"{m['value']:.{digits}f} [{m['low']:.{digits}f},\u00a0{m['high']:.{digits}f}]"
             )
         rows.append(row | {"images": group["images"].iloc[0], "patches a side": group["patches"].iloc[0]})
     return pd.DataFrame(rows)

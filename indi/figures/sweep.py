@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from indi import evaluation, figures, metrics
 from indi.evaluation import INPUT
-from indi.figures.restoration import _step_axis, metric_label
+from indi.figures.restoration import metric_label, step_axis
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -37,7 +37,7 @@ def quality_by_setting(rows: pd.DataFrame, setting: str, names: Sequence[str], s
             )  # fmt: skip
             axes.fill_between(found["steps"], found["low"], found["high"], color=colour, alpha=0.12)
     for axes, name in zip(panels[0], names, strict=True):
-        _step_axis(axes, rows["steps"])
+        step_axis(axes, rows["steps"])
         axes.set_title(metric_label(name))
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

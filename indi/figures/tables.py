@@ -154,6 +154,8 @@ def restores(rows: pd.DataFrame, what: str) -> str:
     """
     found = evaluation.difference(rows, "psnr", ("indi", 1), (INPUT, 0))
     shown = "Shown" if found.low > 0 else "The contrary is shown" if found.high < 0 else "Not shown"
+    if found.n < claims.FEWEST_IMAGES:
+        shown = "Inconclusive, too few images"
     return (
         f"- **{shown}:** one step restores {what}. Here: PSNR against the input "
         f"{found.mean:+.2f} dB [{found.low:+.2f}, {found.high:+.2f}], n = {found.n}."
