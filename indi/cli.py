@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,25 @@ class _Group(click.Group):
             sys.exit(1)
 
 
+_folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
+_count = click.IntRange(min=1)
 _profile = click.option("--profile", default="smoke", show_default=True, help="smoke, laptop, gpu or paper.")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def main() -> None:
-    """Inversion by Direct Iteration, reproduced: recipes, trainings, notebooks, results and the book."""
+@click.option("--data-root", type=_folder, help="Where image sets lie; sets INDI_DATA for the command.")
+@click.option("--weights-root", type=_folder, help="Where metric weights lie; sets INDI_WEIGHTS.")
+def main(data_root: Path | None, weights_root: Path | None) -> None:
+    """Inversion by Direct Iteration, reproduced: recipes, trainings, notebooks, results and the book.
+
+    The two roots stand before the command: indi --data-root FOLDER run NOTEBOOK. They hold for all
+    that it starts, notebooks included; without them INDI_DATA and INDI_WEIGHTS do, else the user's
+    cache folder.
+    """
+    for variable, folder in {"INDI_DATA": data_root, "INDI_WEIGHTS": weights_root}.items():
+        if folder is not None:
+            os.environ[variable] = str(folder)
 
 
 @main.command()
@@ -79,8 +92,14 @@ def recipe_show(task: str, profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-@click.option("--tflops", default=300.0, show_default=True, help="Sustained rate of the GPU, TFLOP/s.")
-@click.option("--devices", default=1, show_default=True, help="GPUs that share a batch.")
+@click.option(
+    "--tflops",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Sustained rate of the GPU, TFLOP/s.",
+)
+@click.option("--devices", type=_count, default=1, show_default=True, help="GPUs that share a batch.")
 def plan(profile: str, tflops: float, devices: int) -> None:
     """Steps, operations, memory and GPU time of each training, without training."""
     from indi import plan as planning
@@ -109,10 +128,18 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @main.command()
 @click.argument("task")
 @_profile
-@click.option("--accelerator", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--devices", default=1, show_default=True, help="Processes; start them with torchrun.")
-@click.option("--micro-batch", type=int, help="Images at a time where the batch does not fit.")
-@click.option("--workers", type=int, help="Of the data loader.")
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="auto is cuda where there is one, else cpu; mps is untested.",
+)
+@click.option(
+    "--devices", type=_count, default=1, show_default=True, help="Processes; start them with torchrun."
+)
+@click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
+@click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a recipe field."
 )
@@ -133,6 +160,8 @@ def train(
         accelerator=accelerator, devices=devices, micro_batch=micro_batch, workers=workers
     )
     trained = training.train(chosen, execution)
+    if os.environ.get("RANK", "0") != "0":  # torchrun starts many of these: the first one speaks
+        return
     last = trained.log.iloc[-1]
     click.echo(
         f"{task} ({profile}): {int(last['step'])} steps, loss {last['loss']:.4f}, "
@@ -147,7 +176,7 @@ def data() -> None:
 
 _data_root = click.option(
     "--data-root",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_folder,
     help="Where the sets lie; default: INDI_DATA, else the user's cache folder.",
 )
 
@@ -242,8 +271,11 @@ def claims(profile: str, as_json: bool) -> None:
     from indi import claims as ledger
 
     entries = ledger.judge(profile)
+    # printed first: a folder that cannot be written hides no verdict
+    click.echo(ledger.as_json(entries, profile) if as_json else ledger.text(entries))
     path = ledger.save(entries, profile)
-    click.echo(ledger.as_json(entries, profile) if as_json else f"{ledger.text(entries)}\n{path}")
+    if not as_json:
+        click.echo(path)
     sys.exit(ledger.exit_code(entries))
 
 

@@ -5,12 +5,37 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from indi.errors import InDIError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def writable(folder: Path) -> Path:
+    """`folder`, which is made where it is not there.
+
+    Raises:
+        InDIError: it cannot be made, or no file can be made in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise _full(folder) from error
+        if error.errno in _NO_ACCESS:
+            raise InDIError(
+                f"cannot write in {folder} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
+                "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
+            ) from error
+        raise
 
 
 @contextmanager
@@ -22,9 +47,10 @@ def replacing(path: Path) -> Iterator[Path]:
     process is killed.
 
     Raises:
-        InDIError: the disk is full; the partial file is removed and `path` is as it was.
+        InDIError: the folder cannot be written to, or the disk is full; the partial file is removed
+            and `path` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable(path.parent)
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:
         yield partial
@@ -32,12 +58,16 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())  # else a power cut may leave an empty file under the good name
         os.replace(partial, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(path.parent).free
-            raise InDIError(
-                f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
-                "same command again; nothing that was there is lost."
-            ) from error
+        if error.errno in _NO_SPACE:
+            raise _full(path) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _full(path: Path) -> InDIError:
+    free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
+    return InDIError(
+        f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
+        "same command again; nothing that was there is lost."
+    )

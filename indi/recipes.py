@@ -73,7 +73,14 @@ class Recipe:
     method: Method = "indi"
 
     def __post_init__(self) -> None:
-        """Raise InDIError on a value outside its range, before anything is computed with it."""
+        """Raise InDIError on a value of another type or outside its range, before anything is computed with it.
+
+        Values are stored as their field's type (1e3 steps as 1000, a list as a tuple), so that equal
+        recipes have equal hashes.
+        """
+        for field in fields(self):
+            value = _as_type(field.name, str(field.type), getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         noise_schedule(self.schedule)
         time_distribution(self.p_t)
         if self.loss_p not in (1, 2):
@@ -84,11 +91,50 @@ class Recipe:
             raise unknown("precision", self.precision, get_args(Precision))
         if self.method not in get_args(Method):
             raise unknown("method", self.method, get_args(Method))
-        for name in ("channels", "batch_size", "crop", "steps", "learning_rate"):
+        if not self.multipliers or min(self.multipliers) < 1:
+            raise InDIError(f"multipliers must be positive, as (1, 2, 4), not {self.multipliers!r}.")
+        if self.seed < 0:
+            raise InDIError(f"seed must not be negative, as {self.seed!r} is.")
+        for name in ("channels", "batch_size", "crop", "steps", "learning_rate", "time_scale"):
             if getattr(self, name) <= 0:
                 raise InDIError(f"{name} must be positive, not {getattr(self, name)!r}.")
         if self.eps < 0 or not 0 <= self.ema_decay < 1:
             raise InDIError(f"eps >= 0 and 0 <= ema_decay < 1, not {self.eps!r} and {self.ema_decay!r}.")
+
+
+def _as_type(name: str, kind: str, value: Any) -> Any:
+    """`value` as the field `name`, annotated with `kind`, holds it; InDIError where it is none.
+
+    Annotations without a case are names out of a list, which are checked where the list is.
+    """
+    # abs(): neither nan, nor infinite, nor more than torch takes
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
+    match kind:
+        case "int" if number and value == int(value):
+            return int(value)
+        case "int":
+            wanted = "a whole number"
+        case "float" if number:
+            return float(value)
+        case "float":
+            wanted = "a finite number"
+        case "bool" if not isinstance(value, bool):
+            wanted = "True or False"
+        case "tuple[int, ...]" if isinstance(value, (tuple, list)):
+            return tuple(_as_type(name, "int", item) for item in value)
+        case "tuple[int, ...]":
+            wanted = "a list of whole numbers, as [1, 2, 4]"
+        case "str" if not isinstance(value, str):
+            wanted = "text"
+        case "str | None" if not isinstance(value, (str, type(None))):
+            wanted = "text or None"
+        case "tuple[tuple[str, Any], ...]" if isinstance(value, dict):
+            return tuple(value.items())
+        case "tuple[tuple[str, Any], ...]" if not isinstance(value, tuple):
+            wanted = "options by name, as {quality: 15}"
+        case _:
+            return value
+    raise InDIError(f"{name} must be {wanted}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -170,13 +216,19 @@ _EVALUATIONS: dict[str, Evaluation] = {
 }
 
 
-def recipe(task: str, profile: str, **changes: Any) -> Recipe:
+def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
     """The recipe of a task under a profile, with `changes` to single fields (an ablation's, say).
 
     Raises:
-        InDIError: no such task, profile or field, or a value outside its range.
+        InDIError: no such task, profile or field, `task` or `profile` among the changes, or a value
+            of another type or outside its range.
     """
     _checked(task, profile)
+    for name in ("task", "profile"):
+        if name in changes:
+            raise InDIError(
+                f"{name} chooses the recipe (here {task} under {profile}) and is no change to it."
+            )
     scaled = PAPER[task]
     if profile != "paper":
         data = _DATA[profile]["generation" if task == "generation" else "train"]
@@ -196,7 +248,7 @@ def recipe(task: str, profile: str, **changes: Any) -> Recipe:
     return replace(scaled, **changes)
 
 
-def ablation(task: str, profile: str, **changes: Any) -> Recipe:
+def ablation(task: str, profile: str, /, **changes: Any) -> Recipe:
     """As `recipe`, with the smaller number of steps that comparisons of recipes are made at.
 
     Raises:
@@ -224,7 +276,8 @@ def evaluation(task: str, profile: str, **changes: Any) -> Evaluation:
     _checked(task, profile)
     settings = _EVALUATIONS[profile]
     if profile == "paper":
-        settings = replace(settings, data=PAPER[task].data)
+        crop = 64 if task == "generation" else settings.crop
+        settings = replace(settings, data=PAPER[task].data, crop=crop)
     elif task == "generation":
         settings = replace(settings, data=_DATA[profile]["generation"], crop=min(settings.crop, 64))
     valid = [f.name for f in fields(Evaluation)]

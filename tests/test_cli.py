@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from lightning_fabric.accelerators.mps import MPSAccelerator
 
-from indi import datasets
+from indi import claims, datasets, recipes, training
 from indi.cli import main
+from indi.errors import InDIError
 from indi.images import write_image
 
 
@@ -36,6 +41,13 @@ def test_recipe_show_prints_table_2() -> None:
         (("plan", "--profile", "x"), "unknown profile 'x'"),
         (("train", "jpeg", "-p", "stepz=3"), "Did you mean 'steps'?"),
         (("train", "jpeg", "-p", "steps"), "not of the form name=value"),
+        (("train", "jpeg", "-p", "steps=abc"), "steps must be a whole number"),
+        (("train", "jpeg", "-p", "channels=8.5"), "channels must be a whole number"),
+        (("train", "jpeg", "-p", "multipliers=3"), "multipliers must be a list"),
+        (("train", "jpeg", "-p", "seed=None"), "seed must be a whole number"),
+        (("train", "jpeg", "-p", "seed=-1"), "seed must not be negative"),
+        (("train", "jpeg", "-p", "eps=nan"), "eps must be a finite number"),
+        (("train", "jpeg", "-p", "task=foo"), "task chooses the recipe"),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str) -> None:
@@ -46,18 +58,85 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str) -> None
     assert result.stderr.startswith("indi: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "jpeg", "--accelerator", "foo"), "'foo' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
+        (("train", "jpeg", "--micro-batch", "0"), "--micro-batch"),
+        (("train", "jpeg", "--devices", "0"), "--devices"),
+        (("train", "jpeg", "--workers", "-1"), "--workers"),
+        (("plan", "--tflops", "0"), "--tflops"),
+        (("plan", "--devices", "0"), "--devices"),
+    ],
+)
+def test_options_out_of_range_are_named(arguments: tuple[str, ...], message: str) -> None:
+    result = indi(*arguments)
+    assert result.exit_code == 2
+    assert "Error: Invalid value" in result.stderr
+    assert message in result.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_cuda_without_a_gpu(project: Path) -> None:
+    result = indi("train", "jpeg", "--accelerator", "cuda")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("indi: accelerator 'cuda' with 1 device(s) cannot be used here: ")
+    assert result.stderr.endswith("Choices: auto, cpu, cuda, mps.\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_auto_does_not_choose_mps(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MPSAccelerator, "is_available", staticmethod(lambda: True))
+    fabric = training._fabric(recipes.recipe("jpeg", "smoke"), training.Execution(), project)
+    assert fabric.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def test_plan_names_every_task() -> None:
     text = indi("plan", "--profile", "paper").stdout
     for words in ("27,677,123", "33,573,059", "62,254,755", "500,000"):
         assert words in text
 
 
-def test_train_and_again(project: Path) -> None:
+def test_train_and_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("train", "jpeg", "-p", "steps=2", "-p", "crop=16", "-p", "batch_size=1", "-p", "channels=4")
     first, again = indi(*arguments), indi(*arguments)
     assert first.exit_code == 0, first.output
     assert first.stdout == again.stdout
     assert "2 steps, loss" in first.stdout
+    monkeypatch.setenv("RANK", "1")  # torchrun starts one more
+    assert indi(*arguments).stdout == ""
+
+
+def test_train_in_a_folder_that_cannot_be_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    result = indi("train", "jpeg")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"indi: cannot write in {project / 'runs'}")
+    assert "INDI_RUNS" in result.stderr
+
+
+def test_roots_hold_for_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INDI_DATA", "elsewhere")  # so that both are put back afterwards
+    monkeypatch.setenv("INDI_WEIGHTS", "elsewhere")
+    data, weights = tmp_path / "data", tmp_path / "weights"
+    roots = ("--data-root", str(data), "--weights-root", str(weights))
+    assert f"data root: {data}\n" in indi(*roots, "data", "list").stdout
+    assert f"weights root: {weights}\n" in indi(*roots, "data", "weights", "list").stdout
+    assert (os.environ["INDI_DATA"], os.environ["INDI_WEIGHTS"]) == (str(data), str(weights))
+
+
+def test_claims_are_printed_before_they_are_stored(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Path:
+        raise InDIError("cannot write")
+
+    monkeypatch.setattr(claims, "save", refuse)
+    result = indi("claims")
+    assert result.exit_code == 1
+    assert result.stdout.strip() == claims.text(claims.judge("smoke")).strip()
+    assert result.stderr == "indi: cannot write\n"
 
 
 def test_module_is_the_command() -> None:

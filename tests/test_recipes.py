@@ -69,6 +69,24 @@ def test_every_field_changes_the_hash() -> None:
         (("jpeg", "smoke"), {"output": "residue"}, "Did you mean 'residual'"),
         (("jpeg", "smoke"), {"method": "ddpm"}, "Did you mean 'cddpm'"),
         (("jpeg", "smoke"), {"eps": -1.0}, "eps >= 0"),
+        (("jpeg", "smoke"), {"eps": float("nan")}, "eps must be a finite number"),
+        (("jpeg", "smoke"), {"learning_rate": float("inf")}, "learning_rate must be a finite number"),
+        (("jpeg", "smoke"), {"steps": "abc"}, "steps must be a whole number, not 'abc'"),
+        (("jpeg", "smoke"), {"steps": True}, "steps must be a whole number"),
+        (("jpeg", "smoke"), {"channels": 8.5}, "channels must be a whole number"),
+        (("jpeg", "smoke"), {"multipliers": 3}, "multipliers must be a list of whole numbers"),
+        (("jpeg", "smoke"), {"multipliers": (1, 2.5)}, "multipliers must be a whole number, not 2.5"),
+        (("jpeg", "smoke"), {"multipliers": (1, 0)}, "multipliers must be positive"),
+        (("jpeg", "smoke"), {"multipliers": ()}, "multipliers must be positive"),
+        (("jpeg", "smoke"), {"seed": None}, "seed must be a whole number"),
+        (("jpeg", "smoke"), {"seed": -1}, "seed must not be negative"),
+        (("jpeg", "smoke"), {"seed": 2**64}, "seed must be a whole number"),
+        (("jpeg", "smoke"), {"zero_init": 1}, "zero_init must be True or False"),
+        (("jpeg", "smoke"), {"data": 3}, "data must be text"),
+        (("jpeg", "smoke"), {"degradation": 3}, "degradation must be text or None"),
+        (("jpeg", "smoke"), {"degradation_options": 3}, "degradation_options must be options by name"),
+        (("jpeg", "smoke"), {"task": "motion"}, "task chooses the recipe"),
+        (("jpeg", "smoke"), {"profile": "gpu"}, "profile chooses the recipe"),
     ],
 )
 def test_bad_names_and_values(arguments: tuple[str, str], changes: dict[str, Any], message: str) -> None:
@@ -76,7 +94,36 @@ def test_bad_names_and_values(arguments: tuple[str, str], changes: dict[str, Any
         recipes.recipe(*arguments, **changes)
 
 
+def test_one_value_has_one_hash() -> None:
+    loose = recipes.recipe(
+        "jpeg", "smoke", steps=1e3, eps=0, multipliers=[1, 2], degradation_options={"quality": 20}
+    )
+    strict = recipes.recipe(
+        "jpeg", "smoke", steps=1000, eps=0.0, multipliers=(1, 2), degradation_options=(("quality", 20),)
+    )
+    assert loose == strict
+    assert recipes.recipe_hash(loose) == recipes.recipe_hash(strict)
+
+
+def test_hashes_of_the_paper_stay() -> None:
+    """They name folders of trainings: a change here orphans all that are there."""
+    assert {task: recipes.recipe_hash(recipes.recipe(task, "paper")) for task in recipes.TASKS} == {
+        "motion": "1a8eef0b58f69a80",
+        "defocus": "e3c53806375f87d8",
+        "jpeg": "68821caf757a5e1b",
+        "super_resolution": "8a8c87bab7f33a6a",
+        "generation": "ddccf021b787fee8",
+    }
+
+
 def test_evaluation_changes() -> None:
     assert recipes.evaluation("jpeg", "smoke", crop=64).crop == 64
     with pytest.raises(InDIError, match="Did you mean 'step_counts'"):
         recipes.evaluation("jpeg", "smoke", step_count=(1,))
+
+
+@pytest.mark.parametrize("profile", recipes.PROFILES)
+def test_generation_is_evaluated_at_a_side(profile: str) -> None:
+    """Samples have no size of their own: a crop of 0, whole images, would say none."""
+    assert recipes.evaluation("generation", profile).crop > 0
+    assert recipes.evaluation("generation", "paper").crop == recipes.PAPER["generation"].crop
