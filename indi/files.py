@@ -17,25 +17,40 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Turn what the system says of writing `path` into a line that says what to do.
+
+    Raises:
+        InDIError: the disk is full, or `path` must not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
+            raise InDIError(
+                f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
+                "same command again; nothing that was there is lost."
+            ) from error
+        if error.errno in _NO_ACCESS:
+            raise InDIError(
+                f"cannot write in {path} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
+                "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
+            ) from error
+        raise
+
+
 def writable(folder: Path) -> Path:
     """`folder`, which is made where it is not there.
 
     Raises:
         InDIError: it cannot be made, or no file can be made in it.
     """
-    try:
+    with explaining(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise _full(folder) from error
-        if error.errno in _NO_ACCESS:
-            raise InDIError(
-                f"cannot write in {folder} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
-                "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
-            ) from error
-        raise
 
 
 @contextmanager
@@ -53,21 +68,10 @@ def replacing(path: Path) -> Iterator[Path]:
     writable(path.parent)
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:
-        yield partial
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())  # else a power cut may leave an empty file under the good name
-        os.replace(partial, path)
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise _full(path) from error
-        raise
+        with explaining(path):
+            yield partial
+            with open(partial, "rb") as written:
+                os.fsync(written.fileno())  # else a power cut may leave an empty file under the good name
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _full(path: Path) -> InDIError:
-    free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
-    return InDIError(
-        f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
-        "same command again; nothing that was there is lost."
-    )

@@ -18,7 +18,7 @@ from indi import cddpm, checkpoints, datasets, provenance
 from indi.crops import TrainingCrops, torch_seed
 from indi.degradations import Degradation
 from indi.errors import InDIError
-from indi.files import replacing
+from indi.files import explaining, replacing
 from indi.images import from_uint8
 from indi.process import randn_like, time_distribution
 from indi.progress import progress
@@ -134,7 +134,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
             if fabric.is_global_zero:
                 row = {"step": done, "loss": loss, "images_per_second": rate, "seconds": elapsed()}
                 fabric.log_dict({"loss": loss, "images_per_second": rate}, step=done)
-                with (folder / "log.jsonl").open("a") as file:
+                with explaining(folder / "log.jsonl"), (folder / "log.jsonl").open("a") as file:
                     file.write(json.dumps(row) + "\n")
 
         if done % save_every == 0 and done < recipe.steps and fabric.is_global_zero:
