@@ -19,26 +19,21 @@ _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Turn what the system says of writing `path` into a line that says what to do.
+    """Turn a disk that is full while `path` is written into a line that says what to do.
 
     Raises:
-        InDIError: the disk is full, or `path` must not be written.
+        InDIError: the disk is full.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
-            raise InDIError(
-                f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
-                "same command again; nothing that was there is lost."
-            ) from error
-        if error.errno in _NO_ACCESS:
-            raise InDIError(
-                f"cannot write in {path} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
-                "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
-            ) from error
-        raise
+        if error.errno not in _NO_SPACE:
+            raise
+        free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
+        raise InDIError(
+            f"no space left to write {path} ({free / 2**20:.0f} MiB free): free some and run the "
+            "same command again; nothing that was there is lost."
+        ) from error
 
 
 def writable(folder: Path) -> Path:
@@ -47,10 +42,18 @@ def writable(folder: Path) -> Path:
     Raises:
         InDIError: it cannot be made, or no file can be made in it.
     """
-    with explaining(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+    try:
+        with explaining(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    except OSError as error:
+        if error.errno not in _NO_ACCESS:
+            raise
+        raise InDIError(
+            f"cannot write in {folder} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
+            "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
+        ) from error
 
 
 @contextmanager

@@ -98,6 +98,8 @@ class Recipe:
         for name in ("channels", "batch_size", "crop", "steps", "learning_rate", "time_scale"):
             if getattr(self, name) <= 0:
                 raise InDIError(f"{name} must be positive, not {getattr(self, name)!r}.")
+        if self.channels % 2 or self.channels < 4:  # sines and cosines of two frequencies of t or more
+            raise InDIError(f"channels must be even and at least 4, not {self.channels!r}.")
         if self.eps < 0 or not 0 <= self.ema_decay < 1:
             raise InDIError(f"eps >= 0 and 0 <= ema_decay < 1, not {self.eps!r} and {self.ema_decay!r}.")
 

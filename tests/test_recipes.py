@@ -74,6 +74,8 @@ def test_every_field_changes_the_hash() -> None:
         (("jpeg", "smoke"), {"steps": "abc"}, "steps must be a whole number, not 'abc'"),
         (("jpeg", "smoke"), {"steps": True}, "steps must be a whole number"),
         (("jpeg", "smoke"), {"channels": 8.5}, "channels must be a whole number"),
+        (("jpeg", "smoke"), {"channels": 7}, "channels must be even"),
+        (("jpeg", "smoke"), {"channels": 2}, "at least 4"),
         (("jpeg", "smoke"), {"multipliers": 3}, "multipliers must be a list of whole numbers"),
         (("jpeg", "smoke"), {"multipliers": (1, 2.5)}, "multipliers must be a whole number, not 2.5"),
         (("jpeg", "smoke"), {"multipliers": (1, 0)}, "multipliers must be positive"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -113,18 +114,23 @@ def test_an_interrupted_run_leaves_nothing(project: Path, number: signal.Signals
         project / "notebooks" / "01_toy_example.ipynb",
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(99)",
     )
-    process = subprocess.Popen(
+    pid = project / "pid"
+    deadline = time.monotonic() + 60
+    with subprocess.Popen(
         [sys.executable, "-m", "indi", "run", str(notebook)],
         stderr=subprocess.PIPE,
         text=True,
-    )
-    pid = project / "pid"
-    deadline = time.monotonic() + 30
-    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    kernel = int(pid.read_text())
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+        # a shell that runs the tests in the background has them ignore SIGINT
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            kernel = int(pid.read_text())
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert process.returncode not in (0, None)
     assert "Traceback" not in said

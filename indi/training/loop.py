@@ -36,7 +36,7 @@ class Execution:
     times and noise are the same). A GPU draws other times, noise and blurs than a CPU.
 
     Attributes:
-        accelerator: "auto", "cpu", "cuda" or "mps", as Lightning Fabric names them.
+        accelerator: "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", or "mps", which is untested.
         devices: processes; more than one needs `torchrun`, which sets it.
         workers: of the data loader; None: none on a CPU, 8 beside a GPU.
         compile: torch.compile; None: where a GPU is.
