@@ -43,6 +43,12 @@ class Table:
         """Whether the code, the notebook, a training or a decisive package has changed since."""
         return bool(self.changes)
 
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The image sets of the trainings that the rows rest on, each once."""
+        trainings = self.provenance.get("trainings", [])
+        return tuple(dict.fromkeys(training["recipe"]["data"] for training in trainings))
+
 
 def _table_path(name: str, profile: str) -> Path:
     return paths.results(profile) / "tables" / f"{name}.csv"

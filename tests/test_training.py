@@ -307,6 +307,7 @@ def test_what_older_code_trained_is_stale_and_trained_anew(
     assert trained.stale
     results.save("rows", pd.DataFrame({"a": [1]}), "laptop", notebook="none", trained=[trained])
     assert results.load("rows", "laptop").changes == ("the code that trained",)
+    assert results.load("rows", "laptop").trained_on == ("embedded",)
     monkeypatch.setenv("INDI_RETRAIN", "1")
     assert not training.train(recipe).stale
 

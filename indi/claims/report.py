@@ -79,7 +79,7 @@ def _judge(claim: Claim, evidence: Evidence) -> Entry:
         state,
         tuple(evidence.problems[name] for name in claim.tables if name in evidence.problems),
         tuple(dict.fromkeys(_commit(table.provenance) for table in tables)),
-        tuple(dict.fromkeys(str((table.provenance.get("recipe") or {}).get("data", "")) for table in tables)),
+        tuple(dict.fromkeys(name for table in tables for name in table.trained_on)),
     )
 
 

@@ -115,7 +115,7 @@ def sampler_planes(tasks: Mapping[str, Measured], columns: Sequence[str]) -> Fig
     wide = max(2, len(columns))  # with one metric, two tasks side by side
     every = [(task, found, name) for task, found in tasks.items() for name in columns]
     tall = -(-len(every) // wide)
-    figure, panels = plt.subplots(tall, wide, figsize=(4.6 * wide, 3.4 * tall), squeeze=False)
+    figure, panels = plt.subplots(tall, wide, figsize=(4.6 * wide, 3.7 * tall), squeeze=False)
     for axes in panels.flat[len(every) :]:
         axes.set_axis_off()
     for axes, (task, found, name) in zip(panels.flat, every, strict=False):
@@ -132,11 +132,12 @@ def sampler_planes(tasks: Mapping[str, Measured], columns: Sequence[str]) -> Fig
 
 def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float = 1.0) -> Figure:
     """Detail ratio against N per task, beside the variance ratio of the Gaussian model with exact F."""
-    figure, panels = plt.subplots(
-        1, len(tasks) + 1, figsize=(3.0 * (len(tasks) + 1), 3.4), squeeze=False, sharex=True
-    )
+    tall = -(-(len(tasks) + 1) // 3)
+    figure, panels = plt.subplots(tall, 3, figsize=(9.0, 2.9 * tall), squeeze=False)
     every = sorted({n for found in tasks.values() for n in found.steps("indi")})
-    model, *measured = panels[0]
+    model, *measured = panels.flat[: len(tasks) + 1]
+    for axes in panels.flat[len(tasks) + 1 :]:
+        axes.set_axis_off()
     for sampler in SAMPLER_LABELS:
         style = _sampler_style(sampler)
         gains = [closed_form.sampler_gain(sampler, n, s, sigma) for n in every]
@@ -148,13 +149,13 @@ def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float =
     for axes, found in zip(measured, tasks.values(), strict=True):
         axes.axhline(found.mean("detail_ratio", (INPUT, 0)), color=GREY, linestyle=":", linewidth=1.2)
     model.axhline((s**2 + sigma**2) / s**2, color=GREY, linestyle=":", linewidth=1.2, label="input y")
-    for axes, title in zip(panels[0], ["Gaussian model, exact F", *tasks], strict=True):
+    for axes, title in zip([model, *measured], ["Gaussian model, exact F", *tasks], strict=True):
         axes.axhline(1, color="black", linewidth=0.6)
         step_axis(axes, every)
         axes.set_title(title.replace("_", " "))
     model.set_ylabel("variance over the right one")
-    if measured:
-        measured[0].set_ylabel("detail ratio (1 is right)")
+    for axes in measured:
+        axes.set_ylabel("detail ratio (1 is right)")
     _legend_below(figure, model)
     return figure
 
