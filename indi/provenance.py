@@ -24,31 +24,7 @@ from typing import Any
 
 from indi import paths
 
-#: Modules (or packages) whose source can change a number. Plots, the command line and this file
-#: cannot. Those that do not exist are skipped.
-NUMERIC = (
-    "process",
-    "samplers",
-    "solvers",
-    "closed_form",
-    "unet",
-    "cddpm",
-    "recipes",
-    "crops",
-    "degradations",
-    "datasets",
-    "images",
-    "training",
-    "checkpoints",
-    "metrics",
-    "evaluation",
-    "comparison",
-    "generation",
-    "experiment",
-    "real",
-)
-
-#: Those of them that can change the weights of a training.
+#: Modules (or packages) whose source can change the weights of a training.
 TRAINING = (
     "process",
     "unet",
@@ -59,6 +35,22 @@ TRAINING = (
     "datasets",
     "images",
     "training",
+)
+
+#: Modules (or packages) whose source can change a number. Plots, the command line and this file
+#: cannot. Those that do not exist are skipped.
+NUMERIC = (
+    *TRAINING,
+    "samplers",
+    "solvers",
+    "closed_form",
+    "checkpoints",
+    "metrics",
+    "evaluation",
+    "comparison",
+    "generation",
+    "experiment",
+    "real",
 )
 
 #: Distributions whose version can change a number noticeably.
