@@ -23,7 +23,7 @@ from indi.degradations import Degradation
 from indi.errors import InDIError
 from indi.images import from_arrays, to_arrays
 from indi.progress import progress
-from indi.recipes import Evaluation
+from indi.protocols import Evaluation
 from indi.samplers import Restorer, Sampler, sampler, uniform_times
 
 INPUT = "input"

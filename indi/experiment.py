@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from indi import datasets, evaluation, metrics, recipes, results, training
+from indi import datasets, evaluation, metrics, protocols, recipes, results, training
 from indi.datasets import ImageSet
 from indi.evaluation import Evaluated
-from indi.recipes import Evaluation, Recipe
+from indi.protocols import Evaluation
+from indi.recipes import Recipe
 from indi.training import Trained
 
 
@@ -92,7 +93,7 @@ def run(
     """
     given = {field: value for field, value in changes.items() if value is not None}
     recipe = recipe or recipes.recipe(task, profile, seed=seed, **given)
-    settings = settings or recipes.evaluation(task, profile)
+    settings = settings or protocols.evaluation(task, profile)
     trained = training.train(recipe)
     images = datasets.load(settings.data, "evaluate")
     started = time.perf_counter()

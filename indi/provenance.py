@@ -34,7 +34,8 @@ TRAINING = (
     "degradations",
     "datasets",
     "images",
-    "training",
+    "training/loop",
+    "training/loss",
 )
 
 #: Modules (or packages) whose source can change a number. Plots, the command line and this file
@@ -45,6 +46,7 @@ NUMERIC = (
     "solvers",
     "closed_form",
     "checkpoints",
+    "protocols",
     "metrics",
     "evaluation",
     "comparison",

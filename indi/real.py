@@ -16,7 +16,7 @@ from indi.degradations.blur import Convolution, from_linear, to_linear
 from indi.degradations.motion import read_kernels
 from indi.evaluation import Evaluated
 from indi.images import from_arrays
-from indi.recipes import Evaluation
+from indi.protocols import Evaluation
 from indi.training import Trained
 
 #: Pixels that a recorded kernel may be off centre, and that are cut from each border.

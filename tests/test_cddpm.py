@@ -23,7 +23,7 @@ from indi.errors import InDIError
 from indi.figures import ddpm
 from indi.images import from_uint8
 from indi.process import randn_like
-from indi.recipes import Evaluation
+from indi.protocols import Evaluation
 from indi.training import loop
 from indi.unet import Output
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from indi import datasets, degradations, evaluation, metrics, recipes, samplers
+from indi import datasets, degradations, evaluation, metrics, protocols, samplers
 from indi.datasets import ImageSet
 from indi.errors import InDIError
 from indi.images import from_arrays
-from indi.recipes import Evaluation
+from indi.protocols import Evaluation
 
 SETTINGS = Evaluation("embedded", 48, None, (1, 2, 3), batch_size=2)
 NAMES = ("psnr", "ssim")
@@ -180,7 +180,7 @@ def test_a_method_has_its_own_sampler_and_times() -> None:
 
 
 def test_an_image_smaller_than_the_crop_is_named() -> None:
-    settings = recipes.evaluation("jpeg", "smoke", crop=4096)
+    settings = protocols.evaluation("jpeg", "smoke", crop=4096)
     with pytest.raises(InDIError, match=rf"{photographs().names[0]} .*smaller than the 4096x4096"):
         list(evaluation.pairs(photographs(), degradations.get("jpeg"), settings))
 

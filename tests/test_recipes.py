@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from indi import recipes
+from indi import protocols, recipes
 from indi.errors import InDIError
 
 # Table 2, Appendix B
@@ -35,7 +35,7 @@ def test_profiles_keep_the_method(task: str, profile: str) -> None:
     for name in ("multipliers", "eps", "p_t", "schedule", "loss_p", "ema_decay"):
         assert getattr(scaled, name) == getattr(paper, name), name
     assert scaled.profile == profile
-    assert recipes.evaluation(task, profile).step_counts[0] == 1
+    assert protocols.evaluation(task, profile).step_counts[0] == 1
 
 
 def test_every_field_changes_the_hash() -> None:
@@ -119,13 +119,13 @@ def test_hashes_of_the_paper_stay() -> None:
 
 
 def test_evaluation_changes() -> None:
-    assert recipes.evaluation("jpeg", "smoke", crop=64).crop == 64
+    assert protocols.evaluation("jpeg", "smoke", crop=64).crop == 64
     with pytest.raises(InDIError, match="Did you mean 'step_counts'"):
-        recipes.evaluation("jpeg", "smoke", step_count=(1,))
+        protocols.evaluation("jpeg", "smoke", step_count=(1,))
 
 
 @pytest.mark.parametrize("profile", recipes.PROFILES)
 def test_generation_is_evaluated_at_a_side(profile: str) -> None:
     """Samples have no size of their own: a crop of 0, whole images, would say none."""
-    assert recipes.evaluation("generation", profile).crop > 0
-    assert recipes.evaluation("generation", "paper").crop == recipes.PAPER["generation"].crop
+    assert protocols.evaluation("generation", profile).crop > 0
+    assert protocols.evaluation("generation", "paper").crop == recipes.PAPER["generation"].crop
