@@ -150,10 +150,13 @@ def changes_since(record: dict[str, Any], notebook: Path | None = None) -> list[
 
 
 def notebook_hash(notebook: Path) -> str | None:
-    """SHA-256 over the cells' sources, whatever outputs and metadata there are; None if it cannot be read."""
+    """SHA-256 over the sources of the code cells; None if the notebook cannot be read.
+
+    Prose changes no number, nor do outputs and metadata.
+    """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
