@@ -27,7 +27,7 @@ from indi.files import replacing
 GENERATED = ("_build", "notebooks", "results")
 
 #: Modules that a notebook's content does not depend on.
-_NOT_CONTENT = ("__main__.py", "book.py", "cli.py", "provenance.py", "runner.py")
+_NOT_CONTENT = ("__main__.py", "book.py", "cli.py", "findings.py", "provenance.py", "runner.py")
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,19 @@ def assemble(profile: str) -> None:
     Raises:
         InDIError: no such profile, or a run record that cannot be read.
     """
+    from indi import findings  # brings torch, which the Snakefile's other uses of this module do not need
+
     rows = status(profile)
+    entries = findings.judged(profile)
     book = paths.root() / "book"
     results = paths.results(profile)
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
         executed = runner.executed_path(source.stem, profile)
         page = book / "notebooks" / source.name
-        wanted[page] = executed.read_bytes() if executed.is_file() else _placeholder(source, profile)
+        short = findings.in_short(source.stem, profile, entries)
+        wanted[page] = _page(source, executed, short) if executed.is_file() else _placeholder(source, profile)
+    wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
@@ -158,6 +163,28 @@ def assemble(profile: str) -> None:
         for path in (book / folder).rglob("*"):
             if path.is_file() and path != table and path not in wanted:
                 path.unlink()
+
+
+def _page(source: Path, executed: Path, short: str) -> bytes:
+    """The executed notebook as a page: with today's prose, and under its title what was found, in short.
+
+    The prose is taken from `source` where the code is still the one that was executed: it changes no
+    number, so that a better sentence needs no new run.
+    """
+    page = nbformat.read(executed, as_version=4)
+    ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    written = nbformat.read(source, as_version=4).cells
+    if [_code(cell) for cell in ours] == [_code(cell) for cell in written]:
+        for cell, now in zip(ours, written, strict=True):
+            if cell.cell_type == "markdown":
+                cell.source = now.source
+    if short:
+        page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
+    return (nbformat.writes(page) + "\n").encode()
+
+
+def _code(cell: nbformat.NotebookNode) -> str | None:
+    return cell.source if cell.cell_type == "code" else None
 
 
 def _placeholder(source: Path, profile: str) -> bytes:

@@ -138,7 +138,7 @@ def restored_strip(
 
     Args:
         kept: as `evaluation.Evaluated.kept`.
-        images: names of the rows.
+        images: names of the rows; those that were not kept are left out.
         step_counts: N of the columns.
         sampler: whose restorations.
         side: of the central window shown, pixels; None for all.
@@ -148,6 +148,7 @@ def restored_strip(
         *((f"N = {n}", sampler, n) for n in step_counts),
         ("truth x", "truth", 0),
     ]
+    images = [image for image in images if (image, INPUT, 0) in kept]
     figure, panels = plt.subplots(
         len(images),
         len(columns),

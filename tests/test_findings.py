@@ -1,0 +1,95 @@
+"""What heads a chapter is computed from the stored tables, and is put where a reader begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from indi import book, claims, findings, results, runner
+
+LEVELS = {
+    ("input", 0): (20.0, 0.40, 0.1),
+    ("indi", 1): (23.0, 0.30, 0.2),
+    ("indi", 5): (22.5, 0.25, 0.6),
+    ("indi", 20): (22.0, 0.26, 0.7),
+    ("naive", 20): (19.0, 0.45, 2.0),
+}
+
+
+@pytest.fixture
+def measured(project: Path) -> Path:
+    """Twelve images of known levels, which differ from the mean by nearly the same in every setting."""
+    shifts = np.linspace(-1, 1, 12)
+    rows = [
+        (f"i{k}", sampler, steps, metric, value + shift * scale * (1 + order / 1000))
+        for order, ((sampler, steps), values) in enumerate(LEVELS.items())
+        for metric, value, scale in zip(
+            ("psnr", "lpips_squeeze", "detail_ratio"), values, (1, 0.01, 0), strict=True
+        )
+        for k, shift in enumerate(shifts)
+    ]
+    table = pd.DataFrame(rows, columns=["image", "sampler", "steps", "metric", "value"])
+    results.save("jpeg", table, "laptop", notebook="04_jpeg")
+    return project
+
+
+def test_in_short_states_the_levels_and_the_paired_changes(measured: Path) -> None:
+    said = findings.in_short("04_jpeg", "laptop", claims.judge("laptop"))
+    # all images shift alike, so that paired intervals have hardly any width
+    assert "PSNR 20.00 → 23.00 dB (+3.00 [+3.00, +3.00] dB)" in said
+    assert "LPIPS 0.400 → 0.300 (-0.100 [-0.100, -0.100])" in said
+    assert "**5 steps**" in said
+    assert "PSNR -0.50 [-0.50, -0.50] dB" in said
+    assert "detail ratio 0.20 → 0.60" in said
+    assert "the naive sampler PSNR -3.00" in said
+    assert "Cold Diffusion" not in said
+    assert "12 images" in said
+
+
+def test_a_chapter_without_results_has_no_box(project: Path) -> None:
+    assert findings.in_short("05_motion", "laptop", claims.judge("laptop")) == ""
+    assert "not tested" in findings.in_short("12_conditional_ddpm", "laptop", claims.judge("laptop"))
+
+
+def test_the_overview_has_a_row_per_measured_task(measured: Path) -> None:
+    said = findings.overview("laptop", claims.judge("laptop"))
+    rows = [line for line in said.splitlines() if line.startswith("| {doc}")]
+    assert len(rows) == 1
+    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+    assert cells[1:] == [
+        "12",
+        "20.00",
+        "23.00",
+        "-0.50 [-0.50, -0.50]",
+        "0.400",
+        "0.300",
+        "5",
+        "-0.050 [-0.050, -0.050]",
+    ]
+
+
+@pytest.mark.parametrize("same_code", [True, False])
+def test_pages_take_todays_prose_while_the_code_is_the_same(measured: Path, same_code: bool) -> None:
+    (measured / "book").mkdir(exist_ok=True)
+
+    def write(path: Path, prose: str, code: str, injected: bool) -> None:
+        page = nbformat.v4.new_notebook()
+        page.cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell(code)]
+        if injected:
+            cell = nbformat.v4.new_code_cell("profile = 1", metadata={"tags": ["injected-parameters"]})
+            page.cells.insert(1, cell)
+        page.cells.append(nbformat.v4.new_markdown_cell(prose))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(page, path)
+
+    write(measured / "notebooks" / "04_jpeg.ipynb", "better", "1" if same_code else "2", False)
+    write(runner.executed_path("04_jpeg", "laptop"), "old", "1", True)
+    book.assemble("laptop")
+    cells = nbformat.read(measured / "book" / "notebooks" / "04_jpeg.ipynb", as_version=4).cells
+    assert cells[0].source == "# Title"
+    assert "In short (profile laptop)" in cells[1].source
+    assert cells[-1].source == ("better" if same_code else "old")
