@@ -10,13 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from indi import datasets, evaluation, paths, results
+from indi import datasets, evaluation, paths, protocols, results
 from indi.datasets import ImageSet
 from indi.degradations.blur import Convolution, from_linear, to_linear
 from indi.degradations.motion import read_kernels
 from indi.evaluation import Evaluated
 from indi.images import from_arrays
-from indi.protocols import Evaluation
 from indi.training import Trained
 
 #: Pixels that a recorded kernel may be off centre, and that are cut from each border.
@@ -60,22 +59,25 @@ def restore(
         InDIError: the data are not there, or damaged.
     """
     images = datasets.load(data, "evaluate")
-    settings = Evaluation(data, crop, None, tuple(step_counts))
+    recipe = trained.recipe
+    settings = protocols.evaluation(
+        recipe.task, recipe.profile, data=data, crop=crop, images=None, step_counts=tuple(step_counts)
+    )
     started = time.perf_counter()
     evaluated = evaluation.evaluate(
         trained.F,
         images,
         None,
         settings,
-        eps=trained.recipe.eps,
-        schedule=trained.recipe.schedule,
+        eps=recipe.eps,
+        schedule=recipe.schedule,
         samplers=samplers,
         keep=images.names,
     )
     results.save(
         name,
         evaluated.rows,
-        trained.recipe.profile,
+        recipe.profile,
         notebook=notebook,
         seed=settings.seed,
         trained=[trained],
@@ -84,7 +86,7 @@ def restore(
     )
     rows = by_scene(evaluated.rows)
     caption = (
-        f"profile {trained.recipe.profile}: {data}, {len(images)} photographs of "
+        f"profile {recipe.profile}: {data}, {len(images)} photographs of "
         f"{rows['image'].nunique()} scenes, intervals over scenes"
     )
     return Real(images, evaluated, rows, caption)
