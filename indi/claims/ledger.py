@@ -25,6 +25,7 @@ class Claim:
         test: the rule in words.
         rule: evidence -> verdict; may raise NotTested.
         tables: that the rule reads.
+        also: that it reads where they are there.
         chapter: the notebook that computes them.
         quoted: whether `words` are verbatim.
         kind: "exact" claims are judged alike in every profile; "empirical" ones need real trainings.
@@ -40,6 +41,7 @@ class Claim:
     chapter: str
     kind: Kind = "empirical"
     quoted: bool = True
+    also: tuple[str, ...] = ()
 
     @property
     def task(self) -> str:
@@ -91,6 +93,10 @@ def _pair(task: str) -> tuple[str, ...]:
     return task, f"{task}_sets"
 
 
+def _many(task: str) -> tuple[str, ...]:
+    return f"{task}_many", f"{task}_many_sets"
+
+
 def _per_task(
     name: str,
     title: str,
@@ -99,6 +105,7 @@ def _per_task(
     tables: Callable[[str], tuple[str, ...]],
     quote: str = "",
     place: str = "",
+    also: Callable[[str], tuple[str, ...]] = lambda task: (),
 ) -> list[Claim]:
     return [
         Claim(
@@ -110,6 +117,7 @@ def _per_task(
             partial(rule, task=task),
             tables(task),
             chapter if not quote else "09_samplers",
+            also=also(task),
         )
         for task, chapter in CHAPTERS.items()
     ]
@@ -192,6 +200,7 @@ CLAIMS: tuple[Claim, ...] = (
         _pair("defocus"),
         "07_defocus",
         quoted=False,
+        also=_many("defocus"),
     ),
     Claim(
         "falls-again",
@@ -202,6 +211,7 @@ CLAIMS: tuple[Claim, ...] = (
         partial(steps.falls_again, tasks=tuple(CHAPTERS)),
         tuple(name for task in CHAPTERS for name in _pair(task)),
         "09_samplers",
+        also=tuple(name for task in CHAPTERS for name in _many(task)),
     ),
     *_per_task(
         "naive-few",
@@ -243,6 +253,7 @@ CLAIMS: tuple[Claim, ...] = (
         _rows,
         "At very large number of steps, Cold Diffusion seems to be the most stable of the three tested samplers.",
         "Fig. 9",
+        _many,
     ),
     Claim(
         "time-bias",

@@ -58,12 +58,13 @@ def judge(profile: str, claims: Sequence[Claim] = CLAIMS) -> list[Entry]:
     """
     if profile not in recipes.PROFILES:
         raise unknown("profile", profile, recipes.PROFILES)
-    evidence = collect(profile, [name for claim in claims for name in claim.tables])
+    evidence = collect(profile, [name for claim in claims for name in (*claim.tables, *claim.also)])
     return [_judge(claim, evidence) for claim in claims]
 
 
 def _judge(claim: Claim, evidence: Evidence) -> Entry:
-    state = evidence.state(claim.tables)
+    read = (*claim.tables, *(name for name in claim.also if name in evidence.tables))
+    state = evidence.state(read)
     try:
         verdict = claim.rule(evidence)
     except NotTested as reason:
@@ -72,7 +73,7 @@ def _judge(claim: Claim, evidence: Evidence) -> Entry:
             state = "missing"
     if claim.kind == "empirical":
         verdict = _modest(verdict, evidence.profile)
-    tables = [evidence.tables[name] for name in claim.tables if name in evidence.tables]
+    tables = [evidence.tables[name] for name in read if name in evidence.tables]
     return Entry(
         claim,
         verdict,
