@@ -23,6 +23,10 @@ from indi.errors import InDIError
 from indi.files import replacing
 from indi.training.store import Trained
 
+MEASURED = "%.9g"
+"""How measured values are stored: more digits than float32 has, half of what a float64 prints. Exact ones
+are stored in full, for their errors are of the last digits."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -89,7 +93,7 @@ def save(
     # The record is written last: a crash in between leaves a hash that does not match, never a
     # table that passes for whole.
     with replacing(path) as partial:
-        rows.to_csv(partial, index=False)
+        rows.to_csv(partial, index=False, float_format=MEASURED if "metric" in rows else None)
     record = {
         "table": name,
         "profile": profile,
@@ -148,5 +152,5 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
         figure.savefig(partial, metadata={"Date": None})
     if data is not None:
         with replacing(path.with_suffix(".csv")) as partial:
-            data.to_csv(partial, index=False)
+            data.to_csv(partial, index=False, float_format=MEASURED)
     return path

@@ -30,6 +30,12 @@ def test_round_trip(stored: Path, project: Path) -> None:
     assert record["code_hash"] == provenance.code_hash()
 
 
+def test_measured_values_keep_nine_digits(project: Path) -> None:
+    rows = pd.DataFrame({"metric": ["psnr"], "value": [23.814159265358979]})
+    path = results.save("measured", rows, "smoke", notebook="04_jpeg")
+    assert path.read_text().splitlines() == ["metric,value", "psnr,23.8141593"]
+
+
 def test_an_edited_table_is_refused(stored: Path) -> None:
     stored.write_text(stored.read_text().replace("23.8", "33.8"))
     with pytest.raises(
