@@ -169,6 +169,79 @@ def train(
     )
 
 
+@main.command()
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+def ship(tasks: tuple[str, ...], profile: str) -> None:
+    """Copy finished trainings into results/PROFILE/models, each with a model card; without TASK, all five.
+
+    What is shipped is found by everything that trains, and by restore. Weights that are shipped already
+    stay, and their cards are written anew with the results that are there.
+    """
+    from indi import recipes, shipping
+
+    for chosen in [recipes.recipe(task, profile) for task in tasks or recipes.TASKS]:
+        click.echo(shipping.ship(chosen))
+
+
+@main.command()
+@click.argument("task")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The PNG file to write.")
+@click.option(
+    "--profile", default="laptop", show_default=True, help="Whose model: smoke, laptop, gpu, paper."
+)
+@click.option("--steps", type=_count, default=10, show_default=True, help="N, the number of calls of F.")
+@click.option("--sampler", default="indi", show_default=True, help="indi, naive or cold_diffusion.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
+)
+@click.option(
+    "--small/--enlarged",
+    default=True,
+    show_default=True,
+    help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
+)
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="auto is cuda where there is one, else cpu; mps is untested.",
+)
+def restore(
+    task: str,
+    image: Path,
+    output: Path,
+    profile: str,
+    steps: int,
+    sampler: str,
+    seed: int,
+    small: bool,
+    accelerator: str,
+) -> None:
+    """Restore IMAGE, degraded as TASK's training images were, with its shipped or trained model.
+
+    TASK is motion, defocus, jpeg or super_resolution. The image is processed whole.
+    """
+    from indi import recipes, restore
+
+    done = restore.restore(
+        recipes.recipe(task, profile),
+        image,
+        output,
+        steps=steps,
+        method=sampler,
+        seed=seed,
+        enlarged=not small,
+        accelerator=accelerator,
+    )
+    click.echo(
+        f"{done.path}: {task} ({profile}), {sampler}, steps {steps}, {done.width}x{done.height} pixels, "
+        f"{done.seconds:.1f} s"
+    )
+
+
 @main.group()
 def data() -> None:
     """Image sets and the weights of metrics: what there is, whether it is whole, and how to get it."""

@@ -196,7 +196,8 @@ def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.Monkey
     for k, w in enumerate(path[1:], 1):
         d = training.ema_decay(k, recipe.ema_decay)
         average = d * average + (1 - d) * w
-    torch.testing.assert_close(weights(recipe)["conv_out.bias"], average)
+    # half precision keeps 11 bits
+    torch.testing.assert_close(weights(recipe)["conv_out.bias"].float(), average, rtol=2**-11, atol=1e-7)
 
 
 def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:

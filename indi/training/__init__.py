@@ -26,7 +26,7 @@ from indi.recipes import Recipe
 from indi.training import loop
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
-from indi.training.store import Trained, finished, load, run_folder
+from indi.training.store import Trained, finished, load, run_folder, shipped_folder
 
 __all__ = [
     "Execution",
@@ -36,6 +36,7 @@ __all__ = [
     "loss_function",
     "objective",
     "run_folder",
+    "shipped_folder",
     "train",
 ]
 
@@ -43,11 +44,12 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces 
 
 
 def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
-    """Train `recipe`, resume it, or return it if it is complete.
+    """Train `recipe`, resume it, or return it if it is complete, here or shipped.
 
-    Two processes that ask for the same recipe wait for one another instead of training it twice. What
-    older code has trained is returned too, and known as stale; with INDI_RETRAIN=1, and always in the
-    smoke profile, which is quick, it is trained anew.
+    Two processes that ask for the same recipe wait for one another instead of training it twice. A model
+    that is shipped with the project is returned as it is, where there is no complete run. What older code
+    has trained is returned too, and known as stale; always in the smoke profile, which is quick, it is
+    trained anew. With INDI_RETRAIN=1 so is everything stale, and nothing shipped is used.
 
     Raises:
         InDIError: the accelerator is not here, the data are missing, have changed or are too small for

@@ -1,4 +1,8 @@
-"""Finished trainings: where they are kept, and how they are read."""
+"""Finished trainings: where they are kept, and how they are read.
+
+Two places may hold one: the folder of its run, and a copy that is shipped with the project (see
+`indi.shipping`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from indi import checkpoints, datasets, paths, provenance
+from indi import checkpoints, datasets, paths, provenance, recipes
 from indi.errors import InDIError
 from indi.recipes import Recipe, as_dict, network_of, recipe_hash
 
@@ -24,7 +28,7 @@ class Trained:
     Attributes:
         recipe: what was trained.
         F: the averaged network in evaluation mode, float32: F(x, t) with x (B, 3, H, W), t (B,).
-        folder: of the run.
+        folder: of the run, or of the shipped model.
         log: one row per logged interval: step, loss, images_per_second, seconds.
         seconds: wall time of the training, over all its resumptions.
         checkpoint: SHA-256 of the weights file.
@@ -56,53 +60,91 @@ class Trained:
         }
 
 
+#: What is kept of a finished training. The record comes last: where it is, the others are whole.
+FILES = ("weights.safetensors", "log.jsonl", "done.json")
+
+
 def run_folder(recipe: Recipe) -> Path:
     """Where the training of `recipe` is kept: runs/<task>-<hash>."""
-    return paths.runs() / f"{recipe.task}-{recipe_hash(recipe)}"
+    return paths.runs() / _name(recipe)
+
+
+def shipped_folder(recipe: Recipe) -> Path:
+    """Where a copy of it is kept that comes with the project: results/<profile>/models/<task>-<hash>."""
+    return paths.results(recipe.profile) / "models" / _name(recipe)
+
+
+def _name(recipe: Recipe) -> str:
+    return f"{recipe.task}-{recipe_hash(recipe)}"
+
+
+def _retrain() -> bool:
+    return os.environ.get("INDI_RETRAIN") == "1"
+
+
+def _kept(recipe: Recipe) -> Path:
+    """The folder to read: of the run if that is complete, else of the shipped model, else of the run."""
+    run, shipped = run_folder(recipe), shipped_folder(recipe)
+    if (run / "done.json").is_file() or _retrain():
+        return run
+    # A part of a shipped model is a damaged one, and `load` says so: it is not replaced by hours of training.
+    return shipped if any((shipped / name).is_file() for name in FILES) else run
 
 
 def finished(recipe: Recipe) -> bool:
-    """Whether the training is complete and to be used again; see `training.train`.
+    """Whether the training is complete, here or shipped, and to be used again; see `training.train`.
 
     Raises:
-        InDIError: it was trained on other images than its data set holds now.
+        InDIError: it was trained here on other images than its data set holds now. Of a shipped model the
+            images may be absent; its record names those that it was trained on.
     """
-    folder = run_folder(recipe)
+    folder = _kept(recipe)
+    shipped = folder == shipped_folder(recipe)
     try:
         done = json.loads((folder / "done.json").read_text())
         data, code = done["data"], done["training_code"]
     except FileNotFoundError:
-        return False
+        return shipped  # `load` says what is missing
     except (ValueError, KeyError, TypeError):
         return True  # `load` says what is wrong
     try:
-        now = datasets.load(recipe.data, "train").hash
+        now = data if shipped else datasets.load(recipe.data, "train").hash
     except InDIError:
         now = data  # trained weights are of use where their images are not
     if data != now:
         raise InDIError(
             f"the images of {recipe.data} have changed since {folder} was trained: delete it to train anew."
         )
-    again = recipe.profile == "smoke" or os.environ.get("INDI_RETRAIN") == "1"
+    again = recipe.profile == "smoke" or _retrain()
     return not (again and code != provenance.code_hash(modules=provenance.TRAINING))
 
 
 def load(recipe: Recipe) -> Trained:
-    """The finished training of `recipe`.
+    """The finished training of `recipe`: that in its run folder if complete, else the shipped one.
+
+    With INDI_RETRAIN=1 shipped ones are not used.
 
     Raises:
         InDIError: it is not complete, or its files are damaged.
     """
-    folder = run_folder(recipe)
-    anew = f"delete {folder} to train anew"
+    folder = _kept(recipe)
+    shipped = folder == shipped_folder(recipe)
+    if shipped:
+        anew = f"restore it (git restore {folder}), or train anew with INDI_RETRAIN=1"
+    else:
+        anew = f"delete {folder} to train anew"
     try:
         done = json.loads((folder / "done.json").read_text())
-        log = pd.read_json(folder / "log.jsonl", lines=True)
+        with (folder / "log.jsonl").open() as lines:  # pandas itself would not name a file that is missing
+            log = pd.read_json(lines, lines=True)
         seconds, digest, data, code = (done[k] for k in ("seconds", "checkpoint", "data", "training_code"))
     except FileNotFoundError as error:
+        if shipped or (folder / "done.json").is_file():
+            raise InDIError(f"{folder} is not whole ({error.filename} is missing): {anew}.") from error
+        why = "INDI_RETRAIN=1 sets shipped models aside" if _retrain() else "no model is shipped"
         raise InDIError(
-            f"{recipe.task} under {recipe.profile} is not trained, or not whole ({error.filename} is missing): "
-            f"train it, or {anew}."
+            f"{recipe.task} under {recipe.profile} is not trained, or not to the end ({folder} holds no "
+            f"done.json, and {why}): {_how_to_train(recipe)}."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InDIError(f"{folder} holds a damaged record: {anew}.") from error
@@ -113,3 +155,11 @@ def load(recipe: Recipe) -> Trained:
     network.load_state_dict(checkpoints.load_weights(path, as_dict(recipe)))
     network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Trained(recipe, network, folder, log, seconds, digest, data, code)
+
+
+def _how_to_train(recipe: Recipe) -> str:
+    plain = recipes.recipe(recipe.task, recipe.profile)
+    if recipe == plain:
+        return f"train it with indi train {recipe.task} --profile {recipe.profile}"
+    changed = [name for name, value in as_dict(recipe).items() if value != as_dict(plain)[name]]
+    return f"train it with training.train (it differs from the profile's recipe in {', '.join(changed)})"
