@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from indi import book, provenance, runner
+from indi import book, provenance, reuse, runner
 from indi.errors import InDIError
 
 TOC = """format: jb-book
@@ -146,6 +146,26 @@ def test_a_page_that_names_a_path_of_the_machine_is_refused(project: Path) -> No
     (html / "b.html").write_text(f"<p>{project}/results/x.csv</p>")
     with pytest.raises(InDIError, match=r"b\.html of the book names"):
         book._check_portable(html)
+
+
+def test_a_book_built_by_hand_is_not_the_one_that_snakemake_made(manuscript: Path) -> None:
+    """Else `make book`, of another profile, would pass for the book of the next `make reproduce`."""
+    stamp = manuscript / "book" / "_build" / ".done"
+    stamp.parent.mkdir()
+    stamp.touch()
+    (manuscript / "book" / "_toc.yml").write_text("format: jb-book\nroot: nowhere\n")
+    with pytest.raises(InDIError, match="the book was not built"):
+        book.build("smoke")
+    assert not stamp.exists()
+
+
+def test_summary_tells_what_was_kept(manuscript: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish("01_toy_example", "laptop", "x")
+    finish("04_jpeg", "laptop", "x", time="2020-01-01T00:00:00+00:00")
+    monkeypatch.setattr(reuse, "kept", lambda profile: ["01_toy_example", "04_jpeg"])
+    lines = book.summary("laptop", pd.Timestamp.now().timestamp() - 60).splitlines()
+    assert lines[1].endswith("  ran now"), "what ran was not kept"
+    assert lines[2].endswith("  kept as published; RETRAIN=1 trains it")
 
 
 def test_summary_tells_what_ran_now(manuscript: Path) -> None:
