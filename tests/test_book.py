@@ -88,6 +88,14 @@ def test_status_of_each_notebook(manuscript: Path) -> None:
         book.status("lptop")
 
 
+def kept_by_git(project: Path) -> dict[str, bytes]:
+    """Every file that is not made by the book."""
+    made = tuple(f"book/{name}/" for name in book.GENERATED)
+    files = (path for path in project.rglob("*") if path.is_file())
+    named = {path.relative_to(project).as_posix(): path for path in files}
+    return {name: path.read_bytes() for name, path in named.items() if not name.startswith(made)}
+
+
 def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
     for profile, name in (("smoke", "a"), ("laptop", "b")):
         for kind in ("tables", "figures"):
@@ -97,9 +105,11 @@ def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
     finish("01_toy_example", "smoke", "from smoke")
     finish("04_jpeg", "laptop", "from laptop")
     folder = manuscript / "book"
+    written = kept_by_git(manuscript)
 
     book.assemble("laptop")
     book.assemble("smoke")
+    assert kept_by_git(manuscript) == written
     pages = {path.name: path.read_text() for path in (folder / "notebooks").iterdir()}
     assert set(pages) == {"01_toy_example.ipynb", "04_jpeg.ipynb"}
     assert "from smoke" in pages["01_toy_example.ipynb"]
@@ -120,8 +130,10 @@ def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
 
 def test_the_book_builds_and_a_bad_one_does_not_replace_it(manuscript: Path) -> None:
     finish("01_toy_example", "smoke", "a number: 42")
+    written = kept_by_git(manuscript)
     book.assemble("smoke")
     index = book.build("smoke")
+    assert kept_by_git(manuscript) == written
     assert index == manuscript / "book" / "_build" / "html" / "index.html"
     html = index.parent
     assert "a number: 42" in (html / "notebooks" / "01_toy_example.html").read_text()
