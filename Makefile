@@ -1,13 +1,19 @@
-# make reproduce   every notebook and the book; PROFILE=smoke (default), laptop, gpu or paper
+# make reproduce   every notebook and the book; PROFILE=smoke (default), laptop, gpu or paper. Where the
+#                  numbers of the profile are published, it says at its end whether they came out again
 # make test        the tests
-# make book        the book alone, from results that are already there
+# make book        the book alone, from results that are already there; PROFILE=laptop (default): the
+#                  published ones
 # make lint        formatting, style, types, stripped notebooks
-# make clean       the environment and everything that is made again; trainings (runs/) stay
+# make clean       the environment and everything that is made again; trainings (runs/) and published
+#                  results stay
 #
 # PYTHON=python3.12 chooses the interpreter, CORES=4 the number of cores; RETRAIN=1 trains anew what
-# older code has trained.
+# older code has trained, and what is kept as published because its trainings are not here.
 
-PROFILE ?= smoke
+ifeq ($(origin PROFILE),undefined)
+PROFILE := smoke
+book: PROFILE := laptop
+endif
 PYTHON ?= python3
 CORES ?= all
 VENV ?= .venv
@@ -31,6 +37,7 @@ reproduce: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --config profile=$(PROFILE) --keep-going --rerun-incomplete --quiet all; \
 	failed=$$?; \
 	$(BIN)/python -c 'import sys; from indi import book; print(book.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
+	if [ -f results/$(PROFILE)/published.csv ]; then echo; $(BIN)/indi compare --profile $(PROFILE); fi; \
 	exit $$failed
 
 test: $(READY)

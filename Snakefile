@@ -4,7 +4,7 @@
 # Not Snakemake's `notebook:` directive: it does not pass papermill parameters.
 import sys
 
-from indi import book, paths, runner
+from indi import book, paths, reuse, runner
 from indi.errors import InDIError, unknown
 
 
@@ -31,6 +31,10 @@ if PROFILE not in runner.PROFILES:
 NOTEBOOKS = sorted(path.stem for path in (paths.root() / "notebooks").glob("*.ipynb"))
 if missing := [name for name in NOTEBOOKS if name not in NEEDS]:
     raise InDIError(f"give {', '.join(missing)} a line in NEEDS of the Snakefile.")
+
+# What would train for hours stays as published, and nothing waits for it (RETRAIN=1 trains it).
+KEPT = reuse.kept(PROFILE)
+RUN = [name for name in NOTEBOOKS if name not in KEPT]
 
 # Outputs are stamps, which say "the last run succeeded". Were the executed notebook an output,
 # Snakemake would delete the last good one before the job starts. Its `update()` flag would put it
@@ -62,14 +66,14 @@ RESOURCES = {
 
 
 def needed(wildcards):
-    return [DONE.format(name=name) for name in NEEDS[wildcards.name] if name in NOTEBOOKS]
+    return [DONE.format(name=name) for name in NEEDS[wildcards.name] if name in RUN]
 
 
 # The notebooks as well as the book: with the book alone, a notebook that failed under a book that
 # stands would not run again.
 rule all:
     input:
-        expand(DONE, name=NOTEBOOKS),
+        expand(DONE, name=RUN),
         BOOK_DONE if PAGES else [],
 
 
@@ -112,7 +116,7 @@ localrules:
 
 rule html:
     input:
-        expand(DONE, name=NOTEBOOKS),
+        expand(DONE, name=RUN),
         PAGES,
     output:
         touch(BOOK_DONE),

@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from indi import paths, provenance, runner
+from indi import paths, provenance, reuse, runner
 from indi.errors import InDIError, unknown
 from indi.files import replacing
 
@@ -27,7 +27,16 @@ from indi.files import replacing
 GENERATED = ("_build", "notebooks", "results")
 
 #: Modules that a notebook's content does not depend on.
-_NOT_CONTENT = ("__main__.py", "book.py", "cli.py", "findings.py", "provenance.py", "runner.py")
+_NOT_CONTENT = (
+    "__main__.py",
+    "book.py",
+    "cli.py",
+    "findings.py",
+    "provenance.py",
+    "reference.py",
+    "reuse.py",
+    "runner.py",
+)
 
 
 @dataclass(frozen=True)
@@ -217,6 +226,8 @@ def build(profile: str) -> Path:
     if profile not in runner.PROFILES:
         raise unknown("profile", profile, runner.PROFILES)
     folder = paths.root() / "book"
+    # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
+    (folder / "_build" / ".done").unlink(missing_ok=True)
     # From nothing each time: Sphinx would not notice a changed table of contents or CSV.
     new = folder / "_build" / "new"
     shutil.rmtree(new, ignore_errors=True)
@@ -265,13 +276,15 @@ def summary(profile: str, started: float) -> str:
         started: when it began, in seconds since the epoch.
     """
     lines, ran, failed = [], 0, False
+    kept = reuse.kept(profile)
     for path in notebooks():
         run = runner.load_run(path.stem, profile)
         row = _status(path.stem, profile)
         now = run is not None and _epoch(run) >= int(started)
         ran += now
         failed |= row.state == "failed"
-        lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else ''}")
+        unless = "kept as published; RETRAIN=1 trains it" if path.stem in kept else ""
+        lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else unless}")
     seconds = datetime.now().timestamp() - started
     page = paths.root() / "book" / "_build" / "html" / "index.html"
     lines.insert(0, f"profile {profile}: {ran} of {len(lines)} notebooks ran now")

@@ -354,6 +354,29 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
+def publish(profile: str) -> None:
+    """Write the numbers of a profile to results/PROFILE/published.csv, the measure of later reruns."""
+    from indi import reference
+
+    click.echo(reference.publish(profile))
+
+
+@main.command()
+@_profile
+def compare(profile: str) -> None:
+    """Say how the numbers of a profile differ from the published ones.
+
+    Exit code 0: all are the same or inside their published 95 % intervals. 2: some are outside or missing.
+    """
+    from indi import reference
+
+    found = reference.compare(profile)
+    click.echo(reference.text(found))
+    sys.exit(0 if reference.as_published(found) else 2)
+
+
+@main.command()
+@_profile
 def book(profile: str) -> None:
     """Build the book from the executed notebooks and results of a profile."""
     from indi import book as building

@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from indi import book, provenance, runner
+from indi import book, provenance, reuse, runner
 from indi.errors import InDIError
 
 TOC = """format: jb-book
@@ -88,6 +88,14 @@ def test_status_of_each_notebook(manuscript: Path) -> None:
         book.status("lptop")
 
 
+def kept_by_git(project: Path) -> dict[str, bytes]:
+    """Every file that is not made by the book."""
+    made = tuple(f"book/{name}/" for name in book.GENERATED)
+    files = (path for path in project.rglob("*") if path.is_file())
+    named = {path.relative_to(project).as_posix(): path for path in files}
+    return {name: path.read_bytes() for name, path in named.items() if not name.startswith(made)}
+
+
 def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
     for profile, name in (("smoke", "a"), ("laptop", "b")):
         for kind in ("tables", "figures"):
@@ -97,9 +105,11 @@ def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
     finish("01_toy_example", "smoke", "from smoke")
     finish("04_jpeg", "laptop", "from laptop")
     folder = manuscript / "book"
+    written = kept_by_git(manuscript)
 
     book.assemble("laptop")
     book.assemble("smoke")
+    assert kept_by_git(manuscript) == written
     pages = {path.name: path.read_text() for path in (folder / "notebooks").iterdir()}
     assert set(pages) == {"01_toy_example.ipynb", "04_jpeg.ipynb"}
     assert "from smoke" in pages["01_toy_example.ipynb"]
@@ -120,8 +130,10 @@ def test_assemble_holds_one_profile_and_nothing_stale(manuscript: Path) -> None:
 
 def test_the_book_builds_and_a_bad_one_does_not_replace_it(manuscript: Path) -> None:
     finish("01_toy_example", "smoke", "a number: 42")
+    written = kept_by_git(manuscript)
     book.assemble("smoke")
     index = book.build("smoke")
+    assert kept_by_git(manuscript) == written
     assert index == manuscript / "book" / "_build" / "html" / "index.html"
     html = index.parent
     assert "a number: 42" in (html / "notebooks" / "01_toy_example.html").read_text()
@@ -146,6 +158,26 @@ def test_a_page_that_names_a_path_of_the_machine_is_refused(project: Path) -> No
     (html / "b.html").write_text(f"<p>{project}/results/x.csv</p>")
     with pytest.raises(InDIError, match=r"b\.html of the book names"):
         book._check_portable(html)
+
+
+def test_a_book_built_by_hand_is_not_the_one_that_snakemake_made(manuscript: Path) -> None:
+    """Else `make book`, of another profile, would pass for the book of the next `make reproduce`."""
+    stamp = manuscript / "book" / "_build" / ".done"
+    stamp.parent.mkdir()
+    stamp.touch()
+    (manuscript / "book" / "_toc.yml").write_text("format: jb-book\nroot: nowhere\n")
+    with pytest.raises(InDIError, match="the book was not built"):
+        book.build("smoke")
+    assert not stamp.exists()
+
+
+def test_summary_tells_what_was_kept(manuscript: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish("01_toy_example", "laptop", "x")
+    finish("04_jpeg", "laptop", "x", time="2020-01-01T00:00:00+00:00")
+    monkeypatch.setattr(reuse, "kept", lambda profile: ["01_toy_example", "04_jpeg"])
+    lines = book.summary("laptop", pd.Timestamp.now().timestamp() - 60).splitlines()
+    assert lines[1].endswith("  ran now"), "what ran was not kept"
+    assert lines[2].endswith("  kept as published; RETRAIN=1 trains it")
 
 
 def test_summary_tells_what_ran_now(manuscript: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -103,6 +104,91 @@ def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
         "Python 3.11 or later is needed, this is 3.10: make PYTHON=python3.12"
     )
     assert not (tmp_path / ".venv").exists()
+
+
+def dry(folder: Path, *words: str, **environment: str) -> str:
+    """What make would do. What an outer `make test PROFILE=...` hands down is taken out."""
+    shutil.copy(CHECKOUT / "Makefile", folder)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (folder / name).touch()
+    outer = ("PROFILE", "RETRAIN", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")
+    kept = {name: value for name, value in os.environ.items() if name not in outer}
+    ran = subprocess.run(
+        ["make", "-n", *words],
+        cwd=folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_book_is_the_published_one_and_a_reproduction_the_smallest(tmp_path: Path) -> None:
+    assert "indi book --profile laptop\n" in dry(tmp_path, "book")
+    assert "indi book --profile smoke\n" in dry(tmp_path, "book", "PROFILE=smoke")
+    assert "indi book --profile gpu\n" in dry(tmp_path, "book", PROFILE="gpu")
+    for words in ([], ["reproduce"]):
+        assert "profile=smoke" in dry(tmp_path, *words)
+    both = dry(tmp_path, "reproduce", PROFILE="laptop")
+    assert "profile=laptop" in both
+    assert "results/laptop/published.csv" in both
+    assert "results/smoke" in dry(tmp_path, "clean")
+    assert "laptop" not in dry(tmp_path, "clean", "PROFILE=laptop")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("status", [0, 3])
+def test_the_comparison_does_not_change_how_a_reproduction_ended(tmp_path: Path, status: int) -> None:
+    dry(tmp_path, "book")
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    for name, code in {"snakemake": status, "python": 0, "indi": 2}.items():
+        (binaries / name).write_text(f"#!/bin/sh\necho {name} $1\nexit {code}\n")
+        (binaries / name).chmod(0o755)
+    (tmp_path / ".venv" / "ready").touch()
+    published = tmp_path / "results" / "laptop" / "published.csv"
+    published.parent.mkdir(parents=True)
+    for there in (False, True):
+        if there:
+            published.touch()
+        ran = subprocess.run(
+            ["make", "PROFILE=laptop"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode == 0) == (status == 0)
+        assert ("indi compare" in ran.stdout) == there
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_published_results_are_tracked_and_what_is_made_again_is_not() -> None:
+    if not (CHECKOUT / ".git").exists():
+        pytest.skip("not a git checkout")
+    folder = "results/laptop"
+    tracked = [
+        f"{folder}/published.csv",
+        *(f"{folder}/tables/jpeg{suffix}" for suffix in (".csv", ".json")),
+        f"{folder}/figures/jpeg_steps.svg",
+        *(f"{folder}/notebooks/04_jpeg{suffix}" for suffix in (".ipynb", ".json")),
+        *(f"{folder}/models/jpeg-0/{name}" for name in ("weights.safetensors", "done.json", "log.jsonl")),
+    ]
+    ignored = [
+        f"{folder}/notebooks/.04_jpeg.done",
+        f"{folder}/notebooks/04_jpeg.failed.ipynb",
+        f"{folder}/tables/.jpeg.0123abcd.partial.csv",
+        "results/smoke/tables/jpeg.csv",
+        "runs/jpeg-0/weights.safetensors",
+        "book/_build/html/index.html",
+        "book/notebooks/04_jpeg.ipynb",
+        "book/results/tables/status.csv",
+    ]
+    ran = subprocess.run(
+        ["git", "-C", str(CHECKOUT), "check-ignore", *tracked, *ignored],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.splitlines() == ignored
 
 
 def test_the_tracked_text_names_no_folder_of_a_machine() -> None:
