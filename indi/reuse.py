@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from indi import paths, reference, runner
 from indi.errors import InDIError
-
-if TYPE_CHECKING:
-    from indi.recipes import Recipe
 
 
 def kept(profile: str) -> list[str]:
     """The chapters that `make reproduce` leaves as they were published, because they would train for hours.
 
-    Such a chapter has an executed notebook, and its tables rest on a training that is neither in runs/
-    nor among the published weights. None is kept under smoke, where trainings are quick, with
-    INDI_RETRAIN=1, and where nothing is published (see `reference.publish`).
+    Such a chapter has an executed notebook, and its tables rest on trainings of which none is in runs/ or
+    among the published weights: where there is one, the rest of the chapter is short. None is kept under
+    smoke, where trainings are quick, with INDI_RETRAIN=1, and where nothing is published (see
+    `reference.publish`).
 
     Raises:
         InDIError: a record of a table or of a run cannot be read.
@@ -31,7 +29,7 @@ def kept(profile: str) -> list[str]:
     return [
         name
         for name, recipes in sorted(_trained(profile).items())
-        if not all(map(_at_hand, recipes)) and runner.load_run(name, profile)
+        if recipes and not any(map(_at_hand, recipes)) and runner.load_run(name, profile)
     ]
 
 
@@ -56,7 +54,7 @@ def _at_hand(fields: dict[str, Any]) -> bool:
     """Whether the training of a recorded recipe is complete, in runs/ or among the published weights."""
     # Here, because they import torch, which takes seconds.
     from indi.recipes import Recipe
-    from indi.training.store import run_folder
+    from indi.training.store import run_folder, shipped_folder
 
     try:
         # JSON has no tuples: a recipe takes its options by name, too
@@ -65,13 +63,6 @@ def _at_hand(fields: dict[str, Any]) -> bool:
     except (TypeError, ValueError, InDIError):  # a field or a value that today's code does not know
         return False
     return any(_complete(folder) for folder in (run_folder(recipe), shipped_folder(recipe)))
-
-
-def shipped_folder(recipe: Recipe) -> Path:
-    """Where the weights of `recipe` are published: results/<profile>/models/<task>-<hash>."""
-    from indi.recipes import recipe_hash
-
-    return paths.results(recipe.profile) / "models" / f"{recipe.task}-{recipe_hash(recipe)}"
 
 
 def _complete(folder: Path) -> bool:

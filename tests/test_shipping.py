@@ -200,7 +200,7 @@ def test_the_card_says_what_is_in_the_files(project: Path, monkeypatch: pytest.M
     results.save("jpeg", rows, "laptop", notebook="04_jpeg", trained=[trained])
     shutil.rmtree(paths.runs())
     card = (shipping.ship(recipe) / "README.md").read_text()  # from the shipped files: only the card is new
-    means = summary(rows).set_index(["sampler", "steps", "metric"])
+    means = summary(results.load("jpeg", "laptop").rows).set_index(["sampler", "steps", "metric"])
     for steps in (1, 20):
         cells = [
             "{:#.4g} [{:#.4g}, {:#.4g}]".format(*means.loc["indi", steps, name][["mean", "low", "high"]])
