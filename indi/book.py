@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from indi import paths, provenance, reuse, runner
+from indi import pages, paths, provenance, reuse, runner
 from indi.errors import InDIError, unknown
 from indi.files import replacing
 
@@ -32,6 +32,7 @@ _NOT_CONTENT = (
     "book.py",
     "cli.py",
     "findings.py",
+    "pages.py",
     "provenance.py",
     "reference.py",
     "reuse.py",
@@ -154,7 +155,11 @@ def assemble(profile: str) -> None:
         executed = runner.executed_path(source.stem, profile)
         page = book / "notebooks" / source.name
         short = findings.in_short(source.stem, profile, entries)
-        wanted[page] = _page(source, executed, short) if executed.is_file() else _placeholder(source, profile)
+        wanted[page] = (
+            _page(source, executed, results / "figures", short)
+            if executed.is_file()
+            else _placeholder(source, profile)
+        )
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
@@ -174,13 +179,14 @@ def assemble(profile: str) -> None:
                 path.unlink()
 
 
-def _page(source: Path, executed: Path, short: str) -> bytes:
-    """The executed notebook as a page: with today's prose, and under its title what was found, in short.
+def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
+    """The executed notebook as a page: with its figures, today's prose, and under its title what was found.
 
     The prose is taken from `source` where the code is still the one that was executed: it changes no
     number, so that a better sentence needs no new run.
     """
     page = nbformat.read(executed, as_version=4)
+    pages.embed_figures(page, figures)
     ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     written = nbformat.read(source, as_version=4).cells
     if [_code(cell) for cell in ours] == [_code(cell) for cell in written]:

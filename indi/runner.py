@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from indi import paths, provenance
+from indi import pages, paths, provenance
 from indi.errors import InDIError, unknown
 from indi.files import replacing
 
@@ -234,8 +234,9 @@ def _first_code_line(source: str) -> str:
 
 
 def _publishable(executed: Path, source: Path, target: Path) -> None:
-    """Take the paths of this machine out of an executed notebook, in place."""
+    """Take the paths of this machine, and figures that are stored beside it, out of an executed notebook."""
     book = nbformat.read(executed, as_version=4)
+    pages.link_figures(book, target.parent.parent / "figures")
     book.metadata.papermill.input_path = _relative(source.resolve())
     book.metadata.papermill.output_path = _relative(target)
     executed.write_text(provenance.portable(nbformat.writes(book)) + "\n", encoding="utf-8")

@@ -1,0 +1,44 @@
+"""Executed notebooks with links in place of the figures that are stored beside them, and back again.
+
+A notebook would hold every figure a second time, and most of its size would be that.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+
+_SVG = "image/svg+xml"
+_SAVED = re.compile(r"""save_figure\(\s*["']([\w-]+)["']""")
+_KEY = "indi_figure"
+
+
+def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
+    """Replace, in place, what a cell drew and stored under a literal name by a link to the stored figure.
+
+    Args:
+        page: an executed notebook, to lie in a folder beside `figures`.
+        figures: folder of the stored figures. What is not there stays as it was drawn.
+    """
+    for cell in page.cells:
+        if cell.cell_type != "code":
+            continue
+        names = _SAVED.findall(cell.source)
+        drawn = [output for output in cell.outputs if _SVG in output.get("data", {})]
+        if len(names) != len(drawn) or not all((figures / f"{name}.svg").is_file() for name in names):
+            continue
+        for name, output in zip(names, drawn, strict=True):
+            output.data = nbformat.from_dict({"text/markdown": f"![{name}](../{figures.name}/{name}.svg)"})
+            output.metadata[_KEY] = name
+
+
+def embed_figures(page: nbformat.NotebookNode, figures: Path) -> None:
+    """Undo `link_figures`, in place. A link to what is not there stays a link."""
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            name = output.get("metadata", {}).get(_KEY)
+            if name and (figures / f"{name}.svg").is_file():
+                svg = (figures / f"{name}.svg").read_text(encoding="utf-8")
+                output.data = nbformat.from_dict({_SVG: svg, "text/plain": f"<Figure {name}>"})
