@@ -174,7 +174,15 @@ def cold_steadier(evidence: Evidence, task: str) -> Verdict:
 
 def cold_behind(evidence: Evidence, task: str) -> Verdict:
     """At the PSNR of each Cold Diffusion point (N > 1), LPIPS and FD of InDI, interpolated, below Cold's; means."""
-    found = measured(evidence, task)
+    return behind(measured(evidence, task))
+
+
+def behind(found: Measured) -> Verdict:
+    """As `cold_behind`, from any rows: what stands as "steps" of InDI may be whatever tells its points apart.
+
+    Raises:
+        OutOfReach: no Cold Diffusion point lies within InDI's range of PSNR.
+    """
     names = found.perceptual()
     indi = sorted(found.steps("indi"), key=lambda n: found.mean("psnr", ("indi", n)))
     psnr = [found.mean("psnr", ("indi", n)) for n in indi]
