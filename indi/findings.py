@@ -91,8 +91,14 @@ def _task(task: str, profile: str, entries: Sequence[Entry]) -> list[str]:
         ]
         lines.append(f"- **Other samplers**, {most} steps, against InDI at as many: {'; '.join(said)}.")
     own = [entry for entry in entries if entry.claim.task == task]
-    lines.append(f"- **The paper's claims about this task**: {_counted(own)}; see {{doc}}`13_claims`.")
-    lines.append(f"- **How sure**: {_footing(table, rows['image'].nunique())}.")
+    for outcome in OUTCOMES:
+        titles = [entry.claim.title.rstrip(".") for entry in own if entry.verdict.outcome == outcome]
+        if titles:
+            lines.append(f"- **{outcome.capitalize()}**: {'; '.join(dict.fromkeys(titles))}.")
+    lines.append(
+        f"- **How sure**: {_footing(table, rows['image'].nunique())}. Rules and numbers of the verdicts: "
+        "{doc}`13_claims`."
+    )
     return lines
 
 

@@ -46,7 +46,7 @@ def test_in_short_states_the_levels_and_the_paired_changes(measured: Path) -> No
     assert "PSNR -0.50 [-0.50, -0.50] dB" in said
     assert "detail ratio 0.20 → 0.60" in said
     assert "the naive sampler PSNR -3.00" in said
-    assert "Cold Diffusion" not in said
+    assert "Cold Diffusion PSNR" not in said
     assert "12 images" in said
 
 

@@ -237,7 +237,8 @@ CLAIMS: tuple[Claim, ...] = (
         "cold-behind",
         "InDI is better than Cold Diffusion",
         "At the PSNR of each Cold Diffusion point (N > 1), InDI's LPIPS and Fréchet distance, interpolated "
-        "between its own points, are lower; means over those points.",
+        "between its own points, are lower; means over those points. The line between two whole N lies above a "
+        "convex curve, which favours Cold Diffusion: chapter 9 looks there more closely.",
         steps.cold_behind,
         _pair,
         "Our adaptation of Cold Diffusion sampler produces competitive results, while leading to slightly "
