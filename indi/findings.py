@@ -164,12 +164,32 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
             "*N*: number of steps; *best N*: the one with the lowest LPIPS of those tried. In brackets: 95 % "
             "intervals over images, for *change* of the paired difference between best N and one step."
         )
+    lines += [
+        "",
+        *(f"- **{outcome.capitalize()}**: {said}." for outcome, said in _by_outcome(entries).items()),
+    ]
     if profile == "smoke":
         lines.append(
             "\n**Smoke numbers say nothing about quality**: they show that every part runs. "
             "The published book is built from the laptop profile (`make book`)."
         )
     return "\n".join(lines) + "\n"
+
+
+def _by_outcome(entries: Sequence[Entry]) -> dict[str, str]:
+    """Outcome -> the claims that have it, each once, with its tasks."""
+    said = {}
+    for outcome in OUTCOMES:
+        tasks: dict[str, list[str]] = {}
+        for entry in entries:
+            if entry.verdict.outcome == outcome:
+                tasks.setdefault(entry.claim.title.rstrip("."), []).append(entry.claim.task)
+        if tasks:
+            said[outcome] = "; ".join(
+                title + (f" ({', '.join(map(_name, named))})" if (named := list(filter(None, about))) else "")
+                for title, about in tasks.items()
+            )
+    return said
 
 
 def _row(rows: pd.DataFrame) -> dict[str, str]:
