@@ -8,8 +8,11 @@ today's code, notebook or packages may not give again is stale and says so.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from indi import paths, provenance
 from indi.errors import InDIError
@@ -149,8 +153,23 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
     """
     path = paths.results(profile) / "figures" / f"{name}.svg"
     with replacing(path) as partial:
-        figure.savefig(partial, metadata={"Date": None})
+        figure.savefig(partial, format="svg", metadata={"Date": None})
+        partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
     if data is not None:
         with replacing(path.with_suffix(".csv")) as partial:
             data.to_csv(partial, index=False, float_format=MEASURED)
     return path
+
+
+def compact(svg: str) -> str:
+    """An SVG whose embedded PNGs, where that is smaller, became lossless WebPs, which every browser shows."""
+
+    def smaller(match: re.Match[str]) -> str:
+        before = base64.b64decode("".join(match[1].split()))
+        after = io.BytesIO()
+        Image.open(io.BytesIO(before)).save(after, "WEBP", lossless=True, quality=100, method=6)
+        if after.tell() >= len(before):
+            return match[0]
+        return f"data:image/webp;base64,{base64.b64encode(after.getvalue()).decode()}"
+
+    return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", smaller, svg)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from indi import provenance, results
 from indi.errors import InDIError
@@ -106,3 +111,17 @@ def test_a_figure_and_its_data(project: Path) -> None:
     assert b"<svg" in files[0]
     assert b"<dc:date>" not in files[0]
     pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), ROWS)
+
+
+def test_embedded_images_become_smaller_and_stay_the_same() -> None:
+    steps = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))
+    pixels = (128 + steps.cumsum(axis=0) + steps.cumsum(axis=1)).clip(0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(np.dstack([pixels, np.full((64, 64), 255, np.uint8)])).save(buffer, "PNG")
+    svg = f'<svg><image xlink:href="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"/></svg>'
+    small = results.compact(svg)
+    assert len(small) < 0.9 * len(svg)
+    found = re.search('image/webp;base64,(.*)"/></svg>', small)
+    assert found
+    again = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(again), pixels)
