@@ -162,7 +162,15 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
 
 
 def compact(svg: str) -> str:
-    """An SVG whose embedded PNGs, where that is smaller, became lossless WebPs, which every browser shows."""
+    """An SVG without what nobody sees.
+
+    Embedded PNGs become lossless WebPs, which every browser shows, where that is smaller; coordinates
+    are rounded to a hundredth of a point.
+    """
+
+    def rounded(match: re.Match[str]) -> str:
+        numbers = re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), match[2])
+        return f'{match[1]}="{numbers}"'
 
     def smaller(match: re.Match[str]) -> str:
         before = base64.b64decode("".join(match[1].split()))
@@ -172,4 +180,5 @@ def compact(svg: str) -> str:
             return match[0]
         return f"data:image/webp;base64,{base64.b64encode(after.getvalue()).decode()}"
 
+    svg = re.sub(r'\b(d|x|y)="([^"]*)"', rounded, svg)
     return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", smaller, svg)

@@ -125,3 +125,9 @@ def test_embedded_images_become_smaller_and_stay_the_same() -> None:
     assert found
     again = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
     np.testing.assert_array_equal(np.asarray(again), pixels)
+
+
+def test_coordinates_are_rounded_and_nothing_else() -> None:
+    svg = '<g id="x.12345" transform="scale(0.015625)"><path d="M 7.2001 -0.0049 L 100.126 3"/><use x="1.999"/></g>'
+    small = '<g id="x.12345" transform="scale(0.015625)"><path d="M 7.2 -0 L 100.13 3"/><use x="2"/></g>'
+    assert results.compact(svg) == small
