@@ -32,11 +32,12 @@ def overview_text(entries: Sequence[Entry], profile: str) -> str:
     return text
 
 
-def badge(outcome: Outcome) -> str:
-    """The verdict with its sign in a coloured frame."""
+def badge(outcome: Outcome, narrow: bool = False) -> str:
+    """The verdict with its sign in a coloured frame; `narrow` may break its words, to fit six columns."""
     sign, colour = _LOOK[outcome]
+    space = "display:inline-block;line-height:1.25" if narrow else "white-space:nowrap"
     return (
-        f'<span style="border:1.5px solid {colour};border-radius:0.6em;padding:0 0.45em;white-space:nowrap;'
+        f'<span style="border:1.5px solid {colour};border-radius:0.6em;padding:0 0.45em;{space};'
         f'font-size:0.9em"><b>{sign}</b> {outcome}</span>'
     )
 
@@ -50,7 +51,9 @@ def overview(entries: Sequence[Entry]) -> str:
         for task in (*_TASKS, ""):
             found = [e for e in entries if e.claim.title == title and e.claim.task == task]
             cells.append(
-                f'<a href="#{_anchor(found[0])}">{badge(found[0].verdict.outcome)}</a>' if found else ""
+                f'<a href="#{_anchor(found[0])}">{badge(found[0].verdict.outcome, narrow=True)}</a>'
+                if found
+                else ""
             )
         rows.append([html.escape(title), *cells])
     return _table(heads, rows)
