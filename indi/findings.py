@@ -14,6 +14,7 @@ from indi import claims, evaluation, metrics, results
 from indi.claims import Entry
 from indi.errors import InDIError
 from indi.evaluation import INPUT
+from indi.figures.tables import telling
 from indi.metrics import Interval
 from indi.results import Table
 
@@ -43,7 +44,11 @@ def in_short(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
     elif notebook == "08_generation":
         said = _generation(profile, entries)
     else:
-        said = _verdicts([entry for entry in entries if entry.claim.chapter == notebook])
+        own = [entry for entry in entries if entry.claim.chapter == notebook]
+        said = _verdicts(own)
+        table = _table(own[0].claim.tables[0], profile) if own else None
+        if table is not None and table.provenance.get("trainings") and "image" in table.rows:
+            said.append(f"- **How sure**: {_footing(table, table.rows['image'].nunique())}.")
     if not said:
         return ""
     if profile == "smoke" and notebook not in ("01_toy_example", "02_closed_forms", "03_network"):
@@ -131,7 +136,9 @@ def _verdicts(entries: Sequence[Entry]) -> list[str]:
             said = "; ".join(f"{_name(entry.claim.task)}: *{entry.verdict.outcome}*" for entry in group)
         else:
             verdict = group[0].verdict
-            why = verdict.reason or "; ".join(number.text() for number in verdict.numbers[:2])
+            why = "; ".join(
+                filter(None, [verdict.reason, *(number.text() for number in telling(verdict.numbers))])
+            )
             said = f"*{verdict.outcome}*" + (f" ({why})" if why else "")
         lines.append(f"- **{title.rstrip('.')}**: {said}.")
     return lines
@@ -280,8 +287,9 @@ def _footing(table: Table, count: int, what: str = "images") -> str:
         return f"n = {count} {what}"
     recipe = trainings[0]["recipe"]
     stale = "; **the code has changed since**" if table.stale else ""
+    each = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
     return (
-        f"{count} {what}; brackets are 95 % intervals over {what}; one training of {recipe['steps']:,} steps, "
+        f"{count} {what}; brackets are 95 % intervals over {what}; {each} of {recipe['steps']:,} steps, "
         f"{recipe['channels']} channels wide, on {recipe['data']}, so that another seed may move the numbers by "
         f"more{stale}"
     )

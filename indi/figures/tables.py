@@ -120,14 +120,14 @@ def sentences(entries: Iterable[Entry]) -> str:
     for entry in entries:
         verdict = entry.verdict
         why = "; ".join(
-            filter(None, [verdict.reason, *(number.text() for number in _telling(verdict.numbers))])
+            filter(None, [verdict.reason, *(number.text() for number in telling(verdict.numbers))])
         )
         title, place = entry.claim.title.rstrip("."), entry.claim.place
         lines.append(f"- **{verdict.outcome.capitalize()}:** {title} ({place}). Here: {why}.")
     return "\n".join(lines)
 
 
-def _telling(numbers: Sequence[Number]) -> list[Number]:
+def telling(numbers: Sequence[Number]) -> list[Number]:
     """Of each metric, the numbers that speak least and most for the claim."""
     groups: dict[str, list[Number]] = {}
     for number in numbers:
