@@ -144,22 +144,22 @@ def assemble(profile: str) -> None:
     Raises:
         InDIError: no such profile, or a run record that cannot be read.
     """
-    from indi import findings  # brings torch, which the Snakefile's other uses of this module do not need
+    # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
+    from indi import claims, findings
 
     rows = status(profile)
-    entries = findings.judged(profile)
+    entries = claims.judge(profile)
     book = paths.root() / "book"
     results = paths.results(profile)
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
         executed = runner.executed_path(source.stem, profile)
         page = book / "notebooks" / source.name
-        short = findings.in_short(source.stem, profile, entries)
-        wanted[page] = (
-            _page(source, executed, results / "figures", short)
-            if executed.is_file()
-            else _placeholder(source, profile)
-        )
+        if executed.is_file():
+            short = findings.in_short(source.stem, profile, entries)
+            wanted[page] = _page(source, executed, results / "figures", short)
+        else:
+            wanted[page] = _placeholder(source, profile)
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):

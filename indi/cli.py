@@ -28,6 +28,13 @@ class _Group(click.Group):
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _count = click.IntRange(min=1)
 _profile = click.option("--profile", default="smoke", show_default=True, help="smoke, laptop, gpu or paper.")
+_accelerator = click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="auto is cuda where there is one, else cpu; mps is untested.",
+)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -128,13 +135,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @main.command()
 @click.argument("task")
 @_profile
-@click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="auto is cuda where there is one, else cpu; mps is untested.",
-)
+@_accelerator
 @click.option(
     "--devices", type=_count, default=1, show_default=True, help="Processes; start them with torchrun."
 )
@@ -202,13 +203,7 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     show_default=True,
     help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
 )
-@click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="auto is cuda where there is one, else cpu; mps is untested.",
-)
+@_accelerator
 def restore(
     task: str,
     image: Path,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from indi import claims, evaluation, metrics, results
+from indi import evaluation, metrics, results
 from indi.claims import Entry
 from indi.errors import InDIError
 from indi.evaluation import INPUT
-from indi.figures.tables import telling
+from indi.figures.tables import why
 from indi.metrics import Interval
 from indi.results import Table
 
@@ -62,10 +62,8 @@ def _task(task: str, profile: str, entries: Sequence[Entry]) -> list[str]:
         return []
     rows = table.rows
     lpips = _perception(rows)
-    counts = sorted(int(n) for n in rows.loc[rows["sampler"] == "indi", "steps"].unique())
-    most = counts[-1]
-    means = evaluation.summary(rows).set_index(["sampler", "steps", "metric"])["mean"]
-    best = min(counts, key=lambda n: _sign(lpips) * -means["indi", n, lpips])
+    means = _means(rows)
+    most, best = int(means["indi"].index.get_level_values("steps").max()), _best(means, lpips)
 
     def change(metric: str, a: tuple[str, int], b: tuple[str, int]) -> str:
         return _interval(evaluation.difference(rows, metric, a, b), metric)
@@ -135,11 +133,8 @@ def _verdicts(entries: Sequence[Entry]) -> list[str]:
         if len(group) > 1:
             said = "; ".join(f"{_name(entry.claim.task)}: *{entry.verdict.outcome}*" for entry in group)
         else:
-            verdict = group[0].verdict
-            why = "; ".join(
-                filter(None, [verdict.reason, *(number.text() for number in telling(verdict.numbers))])
-            )
-            said = f"*{verdict.outcome}*" + (f" ({why})" if why else "")
+            because = why(group[0].verdict)
+            said = f"*{group[0].verdict.outcome}*" + (f" ({because})" if because else "")
         lines.append(f"- **{title.rstrip('.')}**: {said}.")
     return lines
 
@@ -201,14 +196,11 @@ def _by_outcome(entries: Sequence[Entry]) -> dict[str, str]:
 
 def _row(rows: pd.DataFrame) -> dict[str, str]:
     lpips = _perception(rows)
-    summary = evaluation.summary(rows).set_index(["sampler", "steps", "metric"])
-    counts = sorted(int(n) for n in rows.loc[rows["sampler"] == "indi", "steps"].unique())
-    best = min(counts, key=lambda n: _sign(lpips) * -summary.loc[("indi", n, lpips), "mean"])
+    means = _means(rows)
+    best = _best(means, lpips)
 
     def level(sampler: str, steps: int, metric: str) -> str:
-        found = summary.loc[(sampler, steps, metric)]
-        digits = _digits(metric)
-        return f"{found['mean']:.{digits}f}"
+        return f"{means[sampler, steps, metric]:.{_digits(metric)}f}"
 
     out = {"images": str(rows["image"].nunique())}
     for metric in ("psnr", lpips):
@@ -245,8 +237,16 @@ def _perception(rows: pd.DataFrame) -> str:
     return next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
 
 
-def _sign(metric: str) -> int:
-    return 1 if metrics.describe(metric).direction == "higher" else -1
+def _means(rows: pd.DataFrame) -> pd.Series:
+    """Over images, by (sampler, steps, metric)."""
+    return rows.groupby(["sampler", "steps", "metric"])["value"].mean()
+
+
+def _best(means: pd.Series, metric: str) -> int:
+    """The number of steps at which InDI's mean is the best."""
+    by_steps = means.xs(("indi", metric), level=("sampler", "metric"))
+    higher = metrics.describe(metric).direction == "higher"
+    return int(by_steps.idxmax() if higher else by_steps.idxmin())
 
 
 def _label(metric: str) -> str:
@@ -293,8 +293,3 @@ def _footing(table: Table, count: int, what: str = "images") -> str:
         f"{recipe['channels']} channels wide, on {recipe['data']}, so that another seed may move the numbers by "
         f"more{stale}"
     )
-
-
-def judged(profile: str) -> list[Entry]:
-    """The whole ledger under a profile; see `claims.judge`."""
-    return claims.judge(profile)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from indi import claims, evaluation, metrics, paths, plan
-from indi.claims import Entry, Number
+from indi.claims import Entry, Number, Verdict
 from indi.errors import InDIError
 from indi.evaluation import INPUT
 from indi.figures.restoration import metric_label
@@ -118,16 +118,19 @@ def sentences(entries: Iterable[Entry]) -> str:
     """The entries as a Markdown list: outcome, claim, place, and the numbers that decide."""
     lines = []
     for entry in entries:
-        verdict = entry.verdict
-        why = "; ".join(
-            filter(None, [verdict.reason, *(number.text() for number in telling(verdict.numbers))])
-        )
         title, place = entry.claim.title.rstrip("."), entry.claim.place
-        lines.append(f"- **{verdict.outcome.capitalize()}:** {title} ({place}). Here: {why}.")
+        lines.append(
+            f"- **{entry.verdict.outcome.capitalize()}:** {title} ({place}). Here: {why(entry.verdict)}."
+        )
     return "\n".join(lines)
 
 
-def telling(numbers: Sequence[Number]) -> list[Number]:
+def why(verdict: Verdict) -> str:
+    """The reason of a verdict, where it has one, and the numbers that tell most."""
+    return "; ".join(filter(None, [verdict.reason, *(number.text() for number in _telling(verdict.numbers))]))
+
+
+def _telling(numbers: Sequence[Number]) -> list[Number]:
     """Of each metric, the numbers that speak least and most for the claim."""
     groups: dict[str, list[Number]] = {}
     for number in numbers:
