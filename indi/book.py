@@ -53,7 +53,7 @@ class Status:
         python: version.
         torch: version.
         commit: first twelve digits, "+" where the code differed from it.
-        state: "done"; "stale" where the code has changed since; "failed" where a later run failed;
+        state: "done"; "stale" where today's code or tables would give others; "failed" where a later run failed;
             "missing" where there was none.
     """
 
@@ -114,7 +114,6 @@ def _status(notebook: str, profile: str) -> Status:
         return Status(notebook, profile, state="failed" if failed else "missing")
     made = run.provenance
     machine, versions = made["machine"], made["versions"]
-    stale = provenance.changes_since(made, paths.root() / "notebooks" / f"{notebook}.ipynb")
     return Status(
         notebook=notebook,
         profile=profile,
@@ -124,8 +123,21 @@ def _status(notebook: str, profile: str) -> Status:
         python=versions["python"],
         torch=versions["torch"],
         commit=(made["commit"] or "")[:12] + ("+" if made["dirty"] else ""),
-        state="failed" if failed else "stale" if stale else "done",
+        state="failed" if failed else "stale" if _stale(run) else "done",
     )
+
+
+def _stale(run: runner.Run) -> bool:
+    """Whether the notebook's code, a table it read, or what a table of its own rests on has changed since."""
+    from indi import results  # here, because it brings torch
+
+    path = paths.root() / "notebooks" / f"{run.notebook}.ipynb"
+    if run.provenance.get("notebook_hash") not in (None, provenance.notebook_hash(path)):
+        return True
+    if results.changed_tables(run.reads, run.profile, run.notebook):
+        return True
+    records = results.records(run.profile, run.notebook) or [run.provenance]
+    return any(map(provenance.changes_since, records))
 
 
 def _duration(seconds: float) -> str:

@@ -24,20 +24,26 @@ from indi.files import replacing
 
 
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
-    """Write folder/state-<step>.pt whole or not at all, then delete all but the last `keep`."""
-    with replacing(folder / f"state-{step:08d}.pt") as partial:
-        # through a buffer, because torch's own writer hides a full disk behind a RuntimeError
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        partial.write_bytes(buffer.getbuffer())
+    """Write folder/state-<step>.pt whole or not at all, then delete all but the last `keep`.
+
+    The file begins with the SHA-256 of the rest, so that a flipped bit is seen.
+    """
+    # through a buffer, because torch's own writer hides a full disk behind a RuntimeError
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+    with replacing(folder / f"state-{step:08d}.pt") as partial, partial.open("wb") as file:
+        file.write(hashlib.sha256(content).digest())
+        file.write(content)
     for old in _states(folder)[:-keep]:
         old.unlink()
 
 
-def load_state(folder: Path, recipe_hash: str, data: str) -> dict[str, Any] | None:
+def load_state(folder: Path, recipe_hash: str, data: str, versions: dict[str, int]) -> dict[str, Any] | None:
     """The newest whole state in `folder`, on the CPU; None if there is none.
 
-    A damaged state is passed over for the one before it, with a warning.
+    A damaged state is passed over for the one before it, and states of other numbers than `versions` (room ->
+    version) are deleted; both with a warning.
 
     Raises:
         InDIError: a state belongs to another recipe or other images (`data` is their content hash), or
@@ -45,9 +51,8 @@ def load_state(folder: Path, recipe_hash: str, data: str) -> dict[str, Any] | No
     """
     paths = _states(folder)
     for path in reversed(paths):
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+        state = _read_state(path)
+        if state is None:
             warnings.warn(f"{path} is damaged; trying the state before it.", stacklevel=2)
             continue
         if state.get("recipe_hash") != recipe_hash:
@@ -56,10 +61,30 @@ def load_state(folder: Path, recipe_hash: str, data: str) -> dict[str, Any] | No
             )
         if state.get("data") != data:
             raise InDIError(f"the training images have changed since {path}: delete {folder} to train anew.")
+        if state.get("numerics") != versions:
+            warnings.warn(
+                f"{folder} was begun by code of other numbers ({state.get('numerics')}, now {versions}): the "
+                "training starts anew.",
+                stacklevel=2,
+            )
+            delete_states(folder)
+            return None
         return state
     if paths:
         raise InDIError(f"no state in {folder} can be read: delete the folder to train anew.")
     return None
+
+
+def _read_state(path: Path) -> dict[str, Any] | None:
+    """A state, or None where the file is not what was written."""
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            return None
+        state = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def delete_states(folder: Path) -> None:

@@ -286,7 +286,7 @@ def _footing(table: Table, count: int, what: str = "images") -> str:
     if not trainings:
         return f"n = {count} {what}"
     recipe = trainings[0]["recipe"]
-    stale = "; **the code has changed since**" if table.stale else ""
+    stale = "; **the numbers of today's code are others**" if table.stale else ""
     each = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
     return (
         f"{count} {what}; brackets are 95 % intervals over {what}; {each} of {recipe['steps']:,} steps, "

@@ -106,9 +106,13 @@ def _training(trained: Trained, record: dict[str, Any]) -> str:
         f"- Wall time: {_duration(trained.seconds)}. Machine: {_machine(record.get('machine') or {})}.\n"
         f"- Code: commit `{record.get('commit') or 'unknown'}`"
         f"{', with changes that were not committed' if record.get('dirty') else ''}; "
-        f"hash of the code that trains `{trained.training_code}`.\n"
+        f"versions of the numbers: {_versions(trained)}.\n"
         f"- Hash of the training images: `{trained.data}`."
     )
+
+
+def _versions(trained: Trained) -> str:
+    return ", ".join(f"{room} {version}" for room, version in trained.numerics.items())
 
 
 def _measured(trained: Trained) -> str:

@@ -1,4 +1,4 @@
-"""How a number came to be: commit, code, versions, machine, time; and what must not be told.
+"""How a number came to be: commit, versions, machine, time; and what must not be told.
 
 A record is meant to be published, so it names the kind of machine and never the machine: no host
 name, no user, no absolute path. `portable` takes those out of any other text that is published.
@@ -22,40 +22,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from indi import paths
+from indi import numerics, paths
 
-#: Modules (or packages) whose source can change the weights of a training.
-TRAINING = (
-    "process",
-    "unet",
-    "cddpm",
-    "recipes",
-    "crops",
-    "degradations",
-    "datasets",
-    "images",
-    "training/loop",
-    "training/loss",
-)
-
-#: Modules (or packages) whose source can change a number. Plots, the command line and this file
-#: cannot. Those that do not exist are skipped.
-NUMERIC = (
-    *TRAINING,
-    "samplers",
-    "solvers",
-    "closed_form",
-    "checkpoints",
-    "protocols",
-    "metrics",
-    "evaluation",
-    "comparison",
-    "generation",
-    "experiment",
-    "real",
-)
-
-#: Distributions whose version can change a number noticeably.
+#: Distributions whose version can change the last digits of a number.
 DECISIVE = ("torch", "numpy", "scipy")
 
 #: Distributions whose version is recorded.
@@ -93,19 +62,23 @@ class Provenance:
 
     commit: str | None
     dirty: bool | None
-    code_hash: str
+    numerics: dict[str, int]
     versions: dict[str, str]
     machine: Machine
     time: str
     notebook_hash: str | None
 
 
-def collect(notebook: Path | None = None) -> dict[str, Any]:
+def collect(notebook: Path | None = None, rooms: Sequence[str] = tuple(numerics.NUMERICS)) -> dict[str, Any]:
     """Provenance of what is computed now, by `notebook` if one is given, ready for JSON.
+
+    Args:
+        notebook: that computes it.
+        rooms: whose work it is, see `numerics`.
 
     Returns:
         `commit` (None outside a git checkout or without git), `dirty` (whether code, notebooks or
-        pins differ from that commit), `code_hash` (see `code_hash`), `versions` (package ->
+        pins differ from that commit), `numerics` (room -> version), `versions` (package ->
         version), `machine` (see `Machine`), `time` (UTC, ISO 8601, seconds) and `notebook_hash` (None
         without a notebook).
     """
@@ -114,7 +87,7 @@ def collect(notebook: Path | None = None) -> dict[str, Any]:
         Provenance(
             commit=commit,
             dirty=dirty,
-            code_hash=code_hash(),
+            numerics=numerics.versions(rooms),
             versions=_versions(),
             machine=_machine(),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,29 +97,38 @@ def collect(notebook: Path | None = None) -> dict[str, Any]:
 
 
 def changes_since(record: dict[str, Any], notebook: Path | None = None) -> list[str]:
-    """What has changed since `record` was collected, so that its numbers may not come out again.
+    """What has changed since `record` was collected, so that its numbers are not those of today's code.
 
     Args:
-        record: as `collect` gave it; `trainings`, if any, each with their `training_code`.
+        record: as `collect` gave it; `trainings`, if any, each with their `numerics`.
         notebook: that computed the numbers.
 
     Returns:
-        A few words for each change: of the code, of the notebook, of the code that trained, of the
-        version of a `DECISIVE` package. Empty where nothing did.
+        A few words for each change: of a room's version, of the notebook, of the rooms that trained. Empty
+        where nothing did.
     """
-    found = []
-    if record.get("code_hash") != code_hash():
-        found.append("the code")
+    found = [f"the numbers of {room}" for room in numerics.raised(record.get("numerics"))]
     if notebook and record.get("notebook_hash") not in (None, notebook_hash(notebook)):
         found.append("the notebook")
-    here = code_hash(modules=TRAINING)
-    if any(training.get("training_code") != here for training in record.get("trainings", [])):
-        found.append("the code that trained")
+    trained = (numerics.raised(training.get("numerics")) for training in record.get("trainings", []))
+    return found + [f"{room} of a training" for room in dict.fromkeys(room for one in trained for room in one)]
+
+
+def other_environment(record: dict[str, Any]) -> list[str]:
+    """Decisive packages of another version than the record's: its numbers may differ in their last digits.
+
+    A version that differs in its local part alone ("2.15.0+cpu") is the same version.
+    """
     before, now = record.get("versions", {}), _versions()
-    for name in DECISIVE:
-        if before.get(name) != now.get(name):
-            found.append(f"{name} ({before.get(name)}, now {now.get(name)})")
-    return found
+    return [
+        f"{name} {before.get(name)}, now {now.get(name)}"
+        for name in DECISIVE
+        if _public(before.get(name)) != _public(now.get(name))
+    ]
+
+
+def _public(version: str | None) -> str | None:
+    return version and version.partition("+")[0]
 
 
 def notebook_hash(notebook: Path) -> str | None:
@@ -160,18 +142,6 @@ def notebook_hash(notebook: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
-
-
-def code_hash(package: Path = PACKAGE, modules: Sequence[str] = NUMERIC) -> str:
-    """SHA-256 over the names and sources of `modules` of the package folder."""
-    digest = hashlib.sha256()
-    for name in modules:
-        module = package / f"{name}.py"
-        for source in [module] if module.is_file() else sorted((package / name).rglob("*.py")):
-            text = source.read_bytes().replace(b"\r\n", b"\n")  # a checkout on Windows is no change
-            digest.update(f"{source.relative_to(package).as_posix()}\0{len(text)}\0".encode())
-            digest.update(text)
-    return digest.hexdigest()
 
 
 def portable(text: str) -> str:

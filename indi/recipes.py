@@ -15,6 +15,7 @@ import torch
 
 from indi import degradations
 from indi.errors import InDIError, unknown
+from indi.numerics import NUMERICS
 from indi.process import noise_schedule, time_distribution
 from indi.unet import Output, UNet, Upsample
 
@@ -279,6 +280,12 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """Sixteen hexadecimal digits that name the recipe: SHA-256 of its fields as sorted JSON."""
-    canonical = json.dumps(as_dict(recipe), sort_keys=True, separators=(",", ":"))
+    """Sixteen hexadecimal digits that name the recipe: SHA-256 of its fields as sorted JSON.
+
+    The version of the training's numbers is one of them from 2 on.
+    """
+    named = as_dict(recipe)
+    if (version := NUMERICS["training"]) > 1:
+        named["numerics"] = version
+    canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,19 +1,22 @@
 """The result store: tidy rows and figures under results/<profile>/, each with its provenance.
 
-A table is a CSV beside a JSON file that says how it came to be: commit, code and notebook hash,
-seed, versions, machine, time, recipes, data and checkpoint hashes of the trainings, and the hash of
-the CSV itself. A table whose CSV no longer has that hash was edited by hand and is refused; one that
-today's code, notebook or packages may not give again is stale and says so.
+A table is a CSV beside a JSON file that says how it came to be: commit, versions of the numbers, hash of
+the notebook, seed, packages, machine, time, recipes, data and checkpoint hashes of the trainings, the tables
+that were read, and the hash of the CSV itself. A table whose CSV no longer has that hash was edited by hand
+and is refused. One that rests on numbers of another version, on another notebook, or on tables that are
+not what they were is stale and says so.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from indi import paths, provenance
+from indi import numerics, paths, provenance
 from indi.errors import InDIError
 from indi.files import replacing
 from indi.training.store import Trained
@@ -39,7 +42,8 @@ class Table:
     Attributes:
         rows: tidy, one observation a row.
         provenance: as saved by `save`.
-        changes: what has changed since (see `provenance.changes_since`); a table with any is stale.
+        changes: what has changed since (see `provenance.changes_since`), and the tables it read that are not
+            what they were; a table with any is stale.
     """
 
     rows: pd.DataFrame
@@ -48,8 +52,13 @@ class Table:
 
     @property
     def stale(self) -> bool:
-        """Whether the code, the notebook, a training or a decisive package has changed since."""
+        """Whether today's code, notebook and tables would give other numbers."""
         return bool(self.changes)
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """Decisive packages of another version here, see `provenance.other_environment`."""
+        return tuple(provenance.other_environment(self.provenance))
 
     @property
     def trained_on(self) -> tuple[str, ...]:
@@ -66,6 +75,51 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+#: What this process has read: (results folder, table) -> hash of its CSV, None where there was none.
+_READ: dict[tuple[Path, str], str | None] = {}
+
+
+def note_read(name: str, profile: str) -> None:
+    """Remember that a table was read, or looked for: what is saved later rests on it.
+
+    The process that started this one is told through the file that INDI_READS names.
+    """
+    digest, _ = _on_record(name, profile)
+    _READ[paths.results(profile), name] = digest
+    if file := os.environ.get("INDI_READS"):
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps([name, digest]) + "\n")
+
+
+def changed_tables(reads: Mapping[str, str | None], profile: str, notebook: str) -> list[str]:
+    """Those of the tables read (name -> hash, None: was missing) that are not what they were.
+
+    Tables of the reading notebook itself do not count: it made them.
+    """
+    now = {name: _on_record(name, profile) for name in reads}
+    return [name for name, (digest, by) in now.items() if digest != reads[name] and by != notebook]
+
+
+def _on_record(name: str, profile: str) -> tuple[str | None, str | None]:
+    """Hash and notebook of a stored table."""
+    try:
+        record = json.loads(_table_path(name, profile).with_suffix(".json").read_text())
+        return str(record["sha256"]), str(record["notebook"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def records(profile: str, notebook: str) -> list[dict[str, Any]]:
+    """The provenance of every table of a notebook, as far as it can be read."""
+    found = []
+    for path in sorted((paths.results(profile) / "tables").glob("*.json")):
+        with contextlib.suppress(ValueError):
+            record = json.loads(path.read_text())
+            if isinstance(record, dict) and record.get("notebook") == notebook:
+                found.append(record)
+    return found
+
+
 def save(
     name: str,
     rows: pd.DataFrame,
@@ -76,6 +130,7 @@ def save(
     trained: Sequence[Trained] = (),
     data: str | None = None,
     seconds: float | None = None,
+    rooms: Sequence[str] | None = None,
 ) -> Path:
     """Store `rows` as results/<profile>/tables/<name>.csv with its provenance in <name>.json.
 
@@ -86,14 +141,20 @@ def save(
         notebook: the chapter that computed it, e.g. "04_jpeg".
         seed: of the evaluation.
         trained: the trainings that the rows rest on; their recipes, hashes of data and weights, and
-            the code that trained them are recorded.
+            the versions of the numbers that trained them are recorded.
         data: content hash of the evaluation images.
         seconds: wall time of the computation.
+        rooms: whose numbers the rows are (see `numerics`); None: of all where there are trainings or data, of
+            method and evaluation where there are none.
 
     Returns:
         The path of the CSV.
     """
     path = _table_path(name, profile)
+    if rooms is None:
+        rooms = tuple(numerics.NUMERICS) if trained or data else ("method", "evaluation")
+    folder = paths.results(profile)
+    reads = {table: digest for (where, table), digest in _READ.items() if where == folder and table != name}
     # The record is written last: a crash in between leaves a hash that does not match, never a
     # table that passes for whole.
     with replacing(path) as partial:
@@ -108,7 +169,8 @@ def save(
         "data": data,
         "trainings": [training.record() for training in trained],
         "seconds": seconds,
-        **provenance.collect(_notebook(notebook)),
+        "reads": reads,
+        **provenance.collect(_notebook(notebook), rooms),
     }
     with replacing(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
@@ -123,6 +185,7 @@ def load(name: str, profile: str) -> Table:
     """
     path = _table_path(name, profile)
     record_path = path.with_suffix(".json")
+    note_read(name, profile)
     if not (path.is_file() and record_path.is_file()):
         raise InDIError(
             f"no table {name!r} under profile {profile!r} ({path}): run the chapter that makes it."
@@ -139,7 +202,9 @@ def load(name: str, profile: str) -> Table:
         rows = pd.read_csv(path)
     except ValueError as error:
         raise InDIError(f"{path} cannot be read ({error}): {rerun}.") from error
-    return Table(rows, record, tuple(provenance.changes_since(record, _notebook(notebook))))
+    changes = provenance.changes_since(record, _notebook(notebook))
+    changes += [f"the table {table}" for table in changed_tables(record.get("reads", {}), profile, notebook)]
+    return Table(rows, record, tuple(changes))
 
 
 def _notebook(name: str) -> Path:

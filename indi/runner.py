@@ -8,10 +8,11 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +38,7 @@ class Run:
         parameters: what was passed, `profile` included.
         seconds: wall time, start of the kernel included.
         provenance: see `provenance.collect`; its time is the end of the run.
+        reads: tables that it read or looked for -> hash of the CSV, None where there was none.
     """
 
     notebook: str
@@ -44,6 +46,7 @@ class Run:
     parameters: dict[str, Any]
     seconds: float
     provenance: dict[str, Any]
+    reads: dict[str, str | None] = field(default_factory=dict)
 
 
 def executed_path(notebook: str, profile: str) -> Path:
@@ -153,9 +156,10 @@ def run_notebook(
     bar = {"desc": notebook.stem, "leave": False, "file": sys.stderr}
     started = time.perf_counter()
     stamp.unlink(missing_ok=True)
-    with replacing(target) as partial:
+    with replacing(target) as partial, tempfile.TemporaryDirectory() as folder:
+        reads = Path(folder) / "reads"
         try:
-            with _interruptible(), _quiet(), _own_kernel():
+            with _interruptible(), _quiet(), _own_kernel(reads):
                 execute_notebook(
                     str(notebook.resolve()),
                     str(partial),
@@ -187,12 +191,14 @@ def run_notebook(
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             raise
         _publishable(partial, notebook, target)
+        looked_up = dict(map(json.loads, reads.read_text().splitlines())) if reads.is_file() else {}
     record = Run(
         notebook=notebook.stem,
         profile=profile,
         parameters=given,
         seconds=round(time.perf_counter() - started, 1),
         provenance=provenance.collect(notebook),
+        reads=looked_up,
     )
     with replacing(target.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
@@ -262,9 +268,12 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_kernel() -> Iterator[None]:
-    """Make "python3" mean this environment, whatever kernels the user has elsewhere, and its bars silent."""
-    ours = {"JUPYTER_PREFER_ENV_PATH": "1", "INDI_PROGRESS": "0"}
+def _own_kernel(reads: Path) -> Iterator[None]:
+    """Make "python3" mean this environment, whatever kernels the user has elsewhere, and its bars silent.
+
+    The tables that it reads are noted in the file `reads`.
+    """
+    ours = {"JUPYTER_PREFER_ENV_PATH": "1", "INDI_PROGRESS": "0", "INDI_READS": str(reads)}
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

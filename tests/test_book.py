@@ -72,7 +72,7 @@ def test_status_of_each_notebook(manuscript: Path) -> None:
     assert list(book.status("smoke")["state"]) == ["missing", "missing"]
 
     finish("01_toy_example", "smoke", "x", commit="0123456789abcdef", dirty=True)
-    finish("04_jpeg", "smoke", "x", code_hash="of other code", commit=None, dirty=None)
+    finish("04_jpeg", "smoke", "x", numerics={"method": 0}, commit=None, dirty=None)
     rows = book.status("smoke")
     assert list(rows["state"]) == ["done", "stale"]
     first = rows.iloc[0]

@@ -549,7 +549,7 @@ def test_missing_stale_and_edited_tables(stored: Path) -> None:
     )  # the table is there, its rows are not
     record = stored / "results/smoke/tables/jpeg.json"
     old = json.loads(record.read_text())
-    record.write_text(json.dumps(old | {"code_hash": "old"}))
+    record.write_text(json.dumps(old | {"numerics": {"method": 0}}))
     assert one().state == "stale"
     (stored / "results/smoke/tables/jpeg.csv").write_text("image,sampler\n")
     assert (one().state, one().verdict.outcome) == ("missing", "not tested")

@@ -11,35 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from indi import provenance
+from indi import numerics, provenance
 
 
 def test_a_record_names_the_kind_of_machine_and_not_the_machine() -> None:
     record = provenance.collect()
     text = json.dumps(record)
-    assert set(record) == {"commit", "dirty", "code_hash", "versions", "machine", "time", "notebook_hash"}
+    assert set(record) == {"commit", "dirty", "numerics", "versions", "machine", "time", "notebook_hash"}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(record["time"])).total_seconds()) < 10
     assert record["machine"]["cores"] >= 1
     assert provenance.local_paths_in(text) == []
     for private in (platform.node(), getpass.getuser()):
         assert f'"{private}"' not in text
-
-
-def test_the_code_hash_follows_numeric_modules_only(tmp_path: Path) -> None:
-    (tmp_path / "samplers.py").write_text("a = 1\n")
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "pixel.py").write_text("b = 1\n")
-    before = provenance.code_hash(tmp_path)
-
-    (tmp_path / "cli.py").write_text("c = 1\n")
-    (tmp_path / "samplers.py").write_bytes(b"a = 1\r\n")
-    assert provenance.code_hash(tmp_path) == before
-    (tmp_path / "metrics" / "pixel.py").write_text("b = 2\n")
-    assert provenance.code_hash(tmp_path) != before
-    (tmp_path / "metrics" / "pixel.py").write_text("b = 1\n")
-    assert provenance.code_hash(tmp_path) == before
-    (tmp_path / "metrics" / "pixel.py").rename(tmp_path / "metrics" / "sets.py")
-    assert provenance.code_hash(tmp_path) != before
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -95,22 +78,33 @@ def test_portable_text(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/home/somebody" in provenance.local_paths_in(text)
 
 
-def test_changes_since_name_code_notebook_trainings_and_packages(tmp_path: Path) -> None:
+def test_changes_since_name_rooms_notebook_and_trainings(tmp_path: Path) -> None:
     def write(source: str, output: str) -> Path:
         cell = {"cell_type": "code", "source": [source], "outputs": [output]}
         path = tmp_path / "a.ipynb"
         path.write_text(json.dumps({"cells": [cell]}))
         return path
 
-    record = provenance.collect(write("1 + 1", "2"))
+    record = provenance.collect(write("1 + 1", "2"), ("method",))
+    assert record["numerics"] == {"method": numerics.NUMERICS["method"]}
     assert provenance.changes_since(record, write("1 + 1", "another output")) == []
     assert provenance.changes_since(record, write("1 - 1", "2")) == ["the notebook"]
-    old = {
-        **record,
-        "code_hash": "x",
-        "trainings": [{"training_code": "y"}],
-        "versions": {**record["versions"], "torch": "1.0"},
-    }
-    code, training, torch = provenance.changes_since(old)
-    assert (code, training) == ("the code", "the code that trained")
-    assert torch.startswith("torch (1.0, now ")
+    old = {**record, "numerics": {"method": 0}, "trainings": [{"numerics": {"data": 0}}]}
+    assert provenance.changes_since(old) == ["the numbers of method", "data of a training"]
+
+
+def test_a_raised_version_is_a_change_where_a_record_rests_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, measured = provenance.collect(rooms=("method",)), provenance.collect()
+    monkeypatch.setitem(numerics.NUMERICS, "evaluation", numerics.NUMERICS["evaluation"] + 1)
+    assert provenance.changes_since(exact) == []
+    assert provenance.changes_since(measured) == ["the numbers of evaluation"]
+
+
+def test_another_environment_is_no_change_of_the_numbers() -> None:
+    record = provenance.collect()
+    local = record["versions"] | {"torch": record["versions"]["torch"].partition("+")[0] + "+other"}
+    assert provenance.other_environment({**record, "versions": local}) == []
+    other = {**record, "versions": record["versions"] | {"torch": "1.0"}}
+    assert provenance.changes_since(other) == []
+    (torch,) = provenance.other_environment(other)
+    assert torch.startswith("torch 1.0, now ")

@@ -129,3 +129,11 @@ def test_generation_is_evaluated_at_a_side(profile: str) -> None:
     """Samples have no size of their own: a crop of 0, whole images, would say none."""
     assert protocols.evaluation("generation", profile).crop > 0
     assert protocols.evaluation("generation", "paper").crop == recipes.PAPER["generation"].crop
+
+
+def test_the_version_of_the_training_names_the_recipe_from_two_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipes.recipe("jpeg", "laptop")
+    monkeypatch.setitem(recipes.NUMERICS, "training", 1)
+    assert recipes.recipe_hash(recipe) == "1ad23375136e49ee"  # of the first published results
+    monkeypatch.setitem(recipes.NUMERICS, "training", 2)
+    assert recipes.recipe_hash(recipe) != "1ad23375136e49ee"

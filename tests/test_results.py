@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from indi import provenance, results
+from indi import numerics, results
 from indi.errors import InDIError
 
 ROWS = pd.DataFrame({"sampler": ["indi", "naive, raw"], "steps": [1, 20], "psnr": [23.814159265358979, None]})
@@ -32,7 +32,7 @@ def test_round_trip(stored: Path, project: Path) -> None:
     assert not table.stale
     record = table.provenance
     assert (record["notebook"], record["seed"], record["data"], record["rows"]) == ("04_jpeg", 3, "abc", 2)
-    assert record["code_hash"] == provenance.code_hash()
+    assert record["numerics"] == numerics.versions()
 
 
 def test_measured_values_keep_nine_digits(project: Path) -> None:
@@ -64,10 +64,27 @@ def test_a_damaged_record_is_refused(stored: Path, content: str) -> None:
 
 def test_other_code_makes_it_stale(stored: Path) -> None:
     record = json.loads(stored.with_suffix(".json").read_text())
-    stored.with_suffix(".json").write_text(json.dumps(record | {"code_hash": "another"}))
+    stored.with_suffix(".json").write_text(json.dumps(record | {"numerics": {"method": 0}}))
     table = results.load("sweep", "smoke")
     assert table.stale
     pd.testing.assert_frame_equal(table.rows, ROWS)
+
+
+def test_a_table_is_stale_when_one_it_read_is_another_or_was_missing(project: Path) -> None:
+    results.save("first", ROWS, "smoke", notebook="01")
+    results.load("first", "smoke")
+    with pytest.raises(InDIError):
+        results.load("absent", "smoke")
+    results.save("second", ROWS, "smoke", notebook="02")
+    results.save("own", ROWS, "smoke", notebook="02")
+    results.load("own", "smoke")
+    results.save("own", ROWS.head(1), "smoke", notebook="02")
+    assert results.load("second", "smoke").changes == ()
+
+    results.save("absent", ROWS, "smoke", notebook="01")
+    assert results.load("second", "smoke").changes == ("the table absent",)
+    results.save("first", ROWS.head(1), "smoke", notebook="01")
+    assert set(results.load("second", "smoke").changes) == {"the table first", "the table absent"}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])

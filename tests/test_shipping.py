@@ -160,7 +160,7 @@ def test_what_is_not_finished_or_stale_is_not_shipped(project: Path) -> None:
         shipping.ship(recipes.recipe("jpeg", "laptop"))
     folder = training.train(recipe).folder
     record = json.loads((folder / "done.json").read_text())
-    (folder / "done.json").write_text(json.dumps({**record, "training_code": "of last year"}))
+    (folder / "done.json").write_text(json.dumps({**record, "numerics": {"training": 0}}))
     with pytest.raises(InDIError, match="older code"):
         shipping.ship(recipe)
     (folder / "done.json").write_text(json.dumps({**record, "note": str(project / "secret")}))

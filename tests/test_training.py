@@ -21,7 +21,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from indi import checkpoints, datasets, recipes, results, training
+from indi import checkpoints, datasets, numerics, recipes, results, training
 from indi.crops import TrainingCrops, torch_seed
 from indi.errors import InDIError
 from indi.images import from_uint8
@@ -29,6 +29,7 @@ from indi.process import interpolate, randn_like, time_distribution
 from indi.recipes import Recipe
 from indi.training import loop, loss
 
+V = numerics.versions(numerics.OF_TRAINING)
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 2, "crop": 16, "channels": 4}
 
 
@@ -203,20 +204,44 @@ def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.Monkey
 def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:
     folder = project / "run"
     for step in (1, 2, 3):
-        checkpoints.save_state(folder, step, {"recipe_hash": "a", "data": "d", "step": step})
+        checkpoints.save_state(folder, step, {"recipe_hash": "a", "data": "d", "numerics": V, "step": step})
     assert [p.name for p in sorted(folder.iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
     newest = folder / "state-00000003.pt"
     newest.write_bytes(newest.read_bytes()[:200])
     with pytest.warns(UserWarning, match=r"state-00000003\.pt is damaged"):
-        state = checkpoints.load_state(folder, "a", "d")
+        state = checkpoints.load_state(folder, "a", "d", V)
     assert state is not None
     assert state["step"] == 2
 
 
 def test_a_state_of_another_recipe_is_refused(project: Path) -> None:
-    checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "step": 1})
+    checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1})
     with pytest.raises(InDIError, match="belongs to recipe a, not b"):
-        checkpoints.load_state(project, "b", "d")
+        checkpoints.load_state(project, "b", "d", V)
+
+
+def test_a_flipped_bit_in_a_state_is_seen(project: Path) -> None:
+    for step in (1, 2):
+        state = {"recipe_hash": "a", "data": "d", "numerics": V, "step": step, "w": torch.ones(100)}
+        checkpoints.save_state(project, step, state)
+    newest = project / "state-00000002.pt"
+    content = bytearray(newest.read_bytes())
+    rng = np.random.default_rng(0)
+    for at in rng.integers(len(content), size=25):
+        flipped = content.copy()
+        flipped[at] ^= 1 << int(rng.integers(8))
+        newest.write_bytes(flipped)
+        with pytest.warns(UserWarning, match=r"state-00000002\.pt is damaged"):
+            found = checkpoints.load_state(project, "a", "d", V)
+        assert found is not None
+        assert found["step"] == 1
+
+
+def test_a_state_of_other_numbers_starts_anew(project: Path) -> None:
+    checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1})
+    with pytest.warns(UserWarning, match="starts anew"):
+        assert checkpoints.load_state(project, "a", "d", {**V, "training": 99}) is None
+    assert not list(project.glob("state-*"))
 
 
 class _Shout:
@@ -228,7 +253,7 @@ def test_loading_executes_no_code(project: Path) -> None:
     project.mkdir(exist_ok=True)
     (project / "state-00000001.pt").write_bytes(pickle.dumps(_Shout(), protocol=2))
     with pytest.warns(UserWarning, match="damaged"), pytest.raises(InDIError, match="no state"):
-        checkpoints.load_state(project, "a", "d")
+        checkpoints.load_state(project, "a", "d", V)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other recipe", "absent"])
@@ -253,7 +278,7 @@ def test_bad_weights_are_refused_by_name(project: Path, damage: str) -> None:
 @pytest.mark.parametrize("kind", ["state", "weights"])
 def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = project / {"state": "state-00000002.pt", "weights": "weights.safetensors"}[kind]
-    before = {"recipe_hash": "a", "data": "d", "step": 1}
+    before = {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1}
     checkpoints.save_state(project, 1, before)
     checkpoints.save_weights(project / "weights.safetensors", {"w": torch.zeros(3)}, {})
     # the temporary file that is about to be written lies on a full disk
@@ -266,7 +291,7 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InDIError, match=f"no space left to write .*{path.name}"):
         writers[kind]()
     assert sorted(p.name for p in project.iterdir()) == ["state-00000001.pt", "weights.safetensors"]
-    assert checkpoints.load_state(project, "a", "d") == before
+    assert checkpoints.load_state(project, "a", "d", V) == before
     assert not checkpoints.load_weights(project / "weights.safetensors", {})["w"].any()
 
 
@@ -292,9 +317,27 @@ def test_other_images_are_not_the_same_training(project: Path, monkeypatch: pyte
     monkeypatch.setattr(datasets, "load", lambda *_: other)
     with pytest.raises(InDIError, match="images of embedded have changed"):
         training.train(small())
-    checkpoints.save_state(project / "run", 1, {"recipe_hash": "a", "data": "d", "step": 1})
+    checkpoints.save_state(project / "run", 1, {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1})
     with pytest.raises(InDIError, match="training images have changed"):
-        checkpoints.load_state(project / "run", "a", other.hash)
+        checkpoints.load_state(project / "run", "a", other.hash, V)
+
+
+def test_snapshots_are_the_trainings_of_fewer_steps(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small()
+    short = dataclasses.replace(recipe, steps=2)
+    halfway = training.train(recipe, training.Execution(until=4, snapshots=(2,)))
+    assert halfway.recipe.steps == 4
+    assert not (training.run_folder(recipe) / "done.json").exists()
+    whole = training.train(recipe)
+    assert whole.log["step"].tolist() == list(range(1, 7))
+    snapshots = {steps: training.load(dataclasses.replace(recipe, steps=steps)) for steps in (2, 4)}
+    assert snapshots[2].log["step"].tolist() == [1, 2]
+
+    monkeypatch.setenv("INDI_RUNS", str(project / "others"))
+    for alone, kept in ((training.train(short), snapshots[2]), (training.train(recipe), whole)):
+        assert alone.checkpoint != "" and alone.folder != kept.folder
+        for name, weight in load_file(alone.folder / "weights.safetensors").items():
+            assert torch.equal(weight, load_file(kept.folder / "weights.safetensors")[name]), name
 
 
 def test_what_older_code_trained_is_stale_and_trained_anew(
@@ -303,11 +346,11 @@ def test_what_older_code_trained_is_stale_and_trained_anew(
     recipe = small(profile="laptop", data="embedded")
     folder = training.train(recipe).folder
     record = json.loads((folder / "done.json").read_text())
-    (folder / "done.json").write_text(json.dumps({**record, "training_code": "of last year"}))
+    (folder / "done.json").write_text(json.dumps({**record, "numerics": {"training": 0}}))
     trained = training.train(recipe)
     assert trained.stale
     results.save("rows", pd.DataFrame({"a": [1]}), "laptop", notebook="none", trained=[trained])
-    assert results.load("rows", "laptop").changes == ("the code that trained",)
+    assert results.load("rows", "laptop").changes == ("training of a training",)
     assert results.load("rows", "laptop").trained_on == ("embedded",)
     monkeypatch.setenv("INDI_RETRAIN", "1")
     assert not training.train(recipe).stale

@@ -121,6 +121,7 @@ def collect(profile: str, names: Iterable[str]) -> Evidence:
     tables, problems = {}, {}
     for name in sorted(set(names)):
         if not (paths.results(profile) / "tables" / f"{name}.csv").is_file():
+            results.note_read(name, profile)
             problems[name] = f"no table {name} under profile {profile}"
             continue
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     has trained is returned too, and known as stale; always in the smoke profile, which is quick, it is
     trained anew. With INDI_RETRAIN=1 so is everything stale, and nothing shipped is used.
 
+    With `execution.until` the training of that many steps is returned, and the longer one goes on from there
+    when it is asked for.
+
     Raises:
         InDIError: the accelerator is not here, the data are missing, have changed or are too small for
             the crop, a file of the run is damaged or belongs to another recipe, or the disk is full or
@@ -58,13 +62,14 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     """
     execution = execution or Execution()
     folder = run_folder(recipe)
-    if not finished(recipe):
+    wanted = replace(recipe, steps=min(recipe.steps, execution.until or recipe.steps))
+    if not finished(wanted):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
         with _only_one(fabric, folder):
-            if not finished(recipe):
+            if not finished(wanted):
                 loop.run(recipe, execution, fabric, folder)
-    return load(recipe)
+    return load(wanted)
 
 
 def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:

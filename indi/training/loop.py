@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from indi import cddpm, checkpoints, datasets, provenance
+from indi import cddpm, checkpoints, datasets, numerics, provenance
 from indi.crops import TrainingCrops, torch_seed
 from indi.degradations import Degradation
 from indi.errors import InDIError
@@ -24,6 +24,7 @@ from indi.process import randn_like, time_distribution
 from indi.progress import progress
 from indi.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
 from indi.training.loss import loss_function, objective
+from indi.training.store import run_folder
 
 _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops
 
@@ -42,6 +43,9 @@ class Execution:
         compile: torch.compile; None: where a GPU is.
         micro_batch: images at a time where the batch does not fit the memory; gradients add up.
         checkpoint_every: steps between states; None: a tenth of the run, at most 500.
+        snapshots: numbers of steps after which the averaged weights are kept. At a constant rate they are
+            those of the same recipe with so many steps, and are kept as that recipe's training.
+        until: stop after so many steps, with a snapshot, and a state to go on from.
     """
 
     accelerator: str = "auto"
@@ -50,6 +54,8 @@ class Execution:
     compile: bool | None = None
     micro_batch: int | None = None
     checkpoint_every: int | None = None
+    snapshots: tuple[int, ...] = ()
+    until: int | None = None
 
 
 def ema_decay(step: int, limit: float) -> float:
@@ -62,7 +68,10 @@ def ema_decay(step: int, limit: float) -> float:
 
 
 def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
-    """Train `recipe` in `folder` from its last state to its last step, and write weights, log and record."""
+    """Train `recipe` in `folder` from its last state to its last step, and write weights, log and record.
+
+    With `execution.until` it ends at that step, with a state in place of weights.
+    """
     degradation = degradation_of(recipe)
     images = datasets.load(recipe.data, "train")
     crops = TrainingCrops(
@@ -88,7 +97,8 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
     # of the bare network: its parameters are the ones that the wrappers of Fabric and compile train
     ema = AveragedModel(network, multi_avg_fn=average)
 
-    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash) or {"step": 0, "seconds": 0.0}
+    versions = numerics.versions(numerics.OF_TRAINING)
+    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash, versions) or {"step": 0, "seconds": 0.0}
     first = state["step"]
     if first:
         network.load_state_dict(state["network"])
@@ -96,7 +106,9 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
         optimizer.load_state_dict(state["optimizer"])
     _truncate_log(folder / "log.jsonl", first)
 
-    log_every = max(1, recipe.steps // 200)
+    last = min(recipe.steps, execution.until or recipe.steps)
+    snapshots = {*execution.snapshots, last} - {recipe.steps}
+    log_every = max(1, recipe.steps // 240)
     save_every = execution.checkpoint_every or min(500, max(1, recipe.steps // 10))
     since = state.get("loss_sum", torch.zeros(())).to(fabric.device)
     started = time.perf_counter() - state["seconds"]
@@ -106,12 +118,12 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
 
     loader = DataLoader(
         crops,
-        sampler=range(first, recipe.steps),
+        sampler=range(first, last),
         batch_size=None,  # an item is a whole batch
         num_workers=workers,
         pin_memory=on_gpu,
     )
-    bar = progress(loader, initial=first, total=recipe.steps, desc=f"train {recipe.task}", unit="step")
+    bar = progress(loader, initial=first, total=last, desc=f"train {recipe.task}", unit="step")
     lap = elapsed()
     for step, (x, y) in enumerate(bar, first):
         since += _step(recipe, execution, fabric, model, optimizer, degradation, step, x, y)
@@ -137,13 +149,22 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
                 with explaining(folder / "log.jsonl"), (folder / "log.jsonl").open("a") as file:
                     file.write(json.dumps(row) + "\n")
 
-        if done % save_every == 0 and done < recipe.steps and fabric.is_global_zero:
+        if done in snapshots and fabric.is_global_zero:
+            shorter = replace(recipe, steps=done)
+            if not (run_folder(shorter) / "done.json").is_file():
+                lines = (folder / "log.jsonl").read_text()
+                with replacing(run_folder(shorter) / "log.jsonl") as partial:
+                    partial.write_text(lines)
+                _finish(shorter, run_folder(shorter), ema, images.hash, elapsed())
+
+        if (done % save_every == 0 or done == last) and done < recipe.steps and fabric.is_global_zero:
             checkpoints.save_state(
                 folder,
                 done,
                 {
                     "recipe_hash": recipe_hash(recipe),
                     "data": images.hash,
+                    "numerics": versions,
                     "step": done,
                     "seconds": elapsed(),
                     "loss_sum": since.cpu(),
@@ -153,20 +174,25 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
                 },
             )
 
-    if fabric.is_global_zero:
-        digest = checkpoints.save_weights(
-            folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
-        )
-        record = {
-            "recipe": as_dict(recipe),
-            "checkpoint": digest,
-            "data": images.hash,
-            "training_code": provenance.code_hash(modules=provenance.TRAINING),
-            "seconds": elapsed(),
-        }
-        with replacing(folder / "done.json") as partial:
-            partial.write_text(json.dumps(record | provenance.collect(), indent=2, default=str))
+    if fabric.is_global_zero and last == recipe.steps:
+        _finish(recipe, folder, ema, images.hash, elapsed())
         checkpoints.delete_states(folder)
+
+
+def _finish(recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float) -> None:
+    """Write the averaged weights and, last, the record that says that they are whole."""
+    digest = checkpoints.save_weights(
+        folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
+    )
+    record = {
+        "recipe": as_dict(recipe),
+        "checkpoint": digest,
+        "data": data,
+        "seconds": seconds,
+        **provenance.collect(rooms=numerics.OF_TRAINING),
+    }
+    with replacing(folder / "done.json") as partial:
+        partial.write_text(json.dumps(record, indent=2, default=str))
 
 
 def _step(

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from indi import checkpoints, datasets, paths, provenance, recipes
+from indi import checkpoints, datasets, numerics, paths, recipes
 from indi.errors import InDIError
 from indi.recipes import Recipe, as_dict, network_of, recipe_hash
 
@@ -33,7 +33,7 @@ class Trained:
         seconds: wall time of the training, over all its resumptions.
         checkpoint: SHA-256 of the weights file.
         data: content hash of the images it was trained on.
-        training_code: hash of the code that trained it.
+        numerics: versions of the rooms that trained it.
     """
 
     recipe: Recipe
@@ -43,12 +43,12 @@ class Trained:
     seconds: float
     checkpoint: str
     data: str
-    training_code: str
+    numerics: dict[str, int]
 
     @property
     def stale(self) -> bool:
-        """Whether the code that trains has changed since."""
-        return self.training_code != provenance.code_hash(modules=provenance.TRAINING)
+        """Whether a room that trains has another version now."""
+        return bool(numerics.raised(self.numerics))
 
     def record(self) -> dict[str, Any]:
         """What a result that rests on this training says of it, ready for JSON."""
@@ -56,7 +56,7 @@ class Trained:
             "recipe": as_dict(self.recipe),
             "checkpoint": self.checkpoint,
             "data": self.data,
-            "training_code": self.training_code,
+            "numerics": self.numerics,
         }
 
 
@@ -102,7 +102,7 @@ def finished(recipe: Recipe) -> bool:
     shipped = folder == shipped_folder(recipe)
     try:
         done = json.loads((folder / "done.json").read_text())
-        data, code = done["data"], done["training_code"]
+        data, versions = done["data"], done["numerics"]
     except FileNotFoundError:
         return shipped  # `load` says what is missing
     except (ValueError, KeyError, TypeError):
@@ -116,7 +116,7 @@ def finished(recipe: Recipe) -> bool:
             f"the images of {recipe.data} have changed since {folder} was trained: delete it to train anew."
         )
     again = recipe.profile == "smoke" or _retrain()
-    return not (again and code != provenance.code_hash(modules=provenance.TRAINING))
+    return not (again and numerics.raised(versions))
 
 
 def load(recipe: Recipe) -> Trained:
@@ -137,7 +137,7 @@ def load(recipe: Recipe) -> Trained:
         done = json.loads((folder / "done.json").read_text())
         with (folder / "log.jsonl").open() as lines:  # pandas itself would not name a file that is missing
             log = pd.read_json(lines, lines=True)
-        seconds, digest, data, code = (done[k] for k in ("seconds", "checkpoint", "data", "training_code"))
+        seconds, digest, data, versions = (done[k] for k in ("seconds", "checkpoint", "data", "numerics"))
     except FileNotFoundError as error:
         if shipped or (folder / "done.json").is_file():
             raise InDIError(f"{folder} is not whole ({error.filename} is missing): {anew}.") from error
@@ -154,7 +154,7 @@ def load(recipe: Recipe) -> Trained:
     network = network_of(recipe)
     network.load_state_dict(checkpoints.load_weights(path, as_dict(recipe)))
     network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Trained(recipe, network, folder, log, seconds, digest, data, code)
+    return Trained(recipe, network, folder, log, seconds, digest, data, versions)
 
 
 def _how_to_train(recipe: Recipe) -> str:
