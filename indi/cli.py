@@ -171,6 +171,22 @@ def train(
 
 
 @main.command()
+@click.option("--jobs", type=_count, default=2, show_default=True, help="Processes, of one thread each.")
+@click.option("--list", "only_list", is_flag=True, help="Print the queue and what of it is done.")
+@click.option("--worker", is_flag=True, hidden=True)
+def campaign(jobs: int, only_list: bool, worker: bool) -> None:
+    """Train all that the published laptop results rest on; stop and start it as you like."""
+    from indi import campaign as trainings
+
+    if only_list:
+        click.echo(trainings.text())
+    elif worker:
+        trainings.work()
+    elif failed := trainings.run(jobs):
+        raise InDIError(f"{failed} of {jobs} processes failed: see above, and start the campaign again.")
+
+
+@main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
 def ship(tasks: tuple[str, ...], profile: str) -> None:

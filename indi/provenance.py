@@ -111,7 +111,9 @@ def changes_since(record: dict[str, Any], notebook: Path | None = None) -> list[
     if notebook and record.get("notebook_hash") not in (None, notebook_hash(notebook)):
         found.append("the notebook")
     trained = (numerics.raised(training.get("numerics")) for training in record.get("trainings", []))
-    return found + [f"{room} of a training" for room in dict.fromkeys(room for one in trained for room in one)]
+    return found + [
+        f"{room} of a training" for room in dict.fromkeys(room for one in trained for room in one)
+    ]
 
 
 def other_environment(record: dict[str, Any]) -> list[str]:

@@ -98,7 +98,10 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
     ema = AveragedModel(network, multi_avg_fn=average)
 
     versions = numerics.versions(numerics.OF_TRAINING)
-    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash, versions) or {"step": 0, "seconds": 0.0}
+    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash, versions) or {
+        "step": 0,
+        "seconds": 0.0,
+    }
     first = state["step"]
     if first:
         network.load_state_dict(state["network"])
