@@ -36,7 +36,7 @@ reproduce: $(READY)
 	@started=$$(date +%s); \
 	$(BIN)/snakemake --cores $(CORES) --config profile=$(PROFILE) --keep-going --rerun-incomplete --quiet all; \
 	failed=$$?; \
-	$(BIN)/python -c 'import sys; from indi import book; print(book.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
+	$(BIN)/python -c 'import sys; from indi.book import build; print(build.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
 	if [ -f results/$(PROFILE)/published.csv ]; then echo; $(BIN)/indi compare --profile $(PROFILE); fi; \
 	exit $$failed
 

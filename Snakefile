@@ -4,7 +4,10 @@
 # Not Snakemake's `notebook:` directive: it does not pass papermill parameters.
 import sys
 
-from indi import book, paths, reuse, runner
+from indi import paths
+from indi.book import build as book
+from indi.book import rerun as reuse
+from indi.book import run as runner
 from indi.errors import InDIError, unknown
 
 

@@ -61,7 +61,7 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 )
 def run(notebook: Path, profile: str, assignments: tuple[str, ...]) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
-    from indi import runner
+    from indi.book import run as runner
 
     click.echo(runner.run_notebook(notebook, profile, runner.parse_parameters(list(assignments))))
 
@@ -74,7 +74,7 @@ def recipe_group() -> None:
 @recipe_group.command("list")
 def recipe_list() -> None:
     """The tasks and profiles."""
-    from indi import recipes
+    from indi.training import recipes
 
     click.echo(f"tasks:    {', '.join(recipes.TASKS)}\nprofiles: {', '.join(recipes.PROFILES)}")
 
@@ -85,7 +85,7 @@ def recipe_list() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
 def recipe_show(task: str, profile: str, as_json: bool) -> None:
     """Every number of a training, and the hash that names it."""
-    from indi import recipes
+    from indi.training import recipes
 
     chosen = recipes.recipe(task, profile)
     shown = {**recipes.as_dict(chosen), "hash": recipes.recipe_hash(chosen)}
@@ -109,8 +109,8 @@ def recipe_show(task: str, profile: str, as_json: bool) -> None:
 @click.option("--devices", type=_count, default=1, show_default=True, help="GPUs that share a batch.")
 def plan(profile: str, tflops: float, devices: int) -> None:
     """Steps, operations, memory and GPU time of each training, without training."""
-    from indi import plan as planning
-    from indi import recipes
+    from indi.training import cost as planning
+    from indi.training import recipes
 
     click.echo(
         f"{'task':<17}{'parameters':>12}{'steps':>9}{'batch':>7}{'crop':>6}{'PFLOP':>12}"
@@ -154,7 +154,9 @@ def train(
     assignments: tuple[str, ...],
 ) -> None:
     """Train a recipe, resume it, or say that it is complete."""
-    from indi import recipes, runner, training
+    from indi import training
+    from indi.book import run as runner
+    from indi.training import recipes
 
     chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
     execution = training.Execution(
@@ -176,7 +178,7 @@ def train(
 @click.option("--worker", is_flag=True, hidden=True)
 def campaign(jobs: int, only_list: bool, worker: bool) -> None:
     """Train all that the published laptop results rest on; stop and start it as you like."""
-    from indi import campaign as trainings
+    from indi.training import campaign as trainings
 
     if only_list:
         click.echo(trainings.text())
@@ -195,7 +197,8 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     What is shipped is found by everything that trains, and by restore. Weights that are shipped already
     stay, and their cards are written anew with the results that are there.
     """
-    from indi import recipes, shipping
+    from indi.models import ship as shipping
+    from indi.training import recipes
 
     for chosen in [recipes.recipe(task, profile) for task in tasks or recipes.TASKS]:
         click.echo(shipping.ship(chosen))
@@ -235,7 +238,8 @@ def restore(
 
     TASK is motion, defocus, jpeg or super_resolution. The image is processed whole.
     """
-    from indi import recipes, restore
+    from indi.models import restore
+    from indi.training import recipes
 
     done = restore.restore(
         recipes.recipe(task, profile),
@@ -269,7 +273,8 @@ _data_root = click.option(
 @_data_root
 def data_list(data_root: Path | None) -> None:
     """Every known set: source, licence, size, layout, and what of it is here (counted, not opened)."""
-    from indi import datasets, paths
+    from indi import paths
+    from indi.data import datasets
 
     click.echo(f"data root: {data_root or paths.data_root()}")
     for name in datasets.names():
@@ -285,7 +290,7 @@ def data_list(data_root: Path | None) -> None:
 @click.option("--count", is_flag=True, help="Count the files only; by default each is opened.")
 def data_check(names: tuple[str, ...], data_root: Path | None, count: bool) -> None:
     """Name everything missing, damaged or unmatched in a set, or in folder:PATH. Exit code 1 if anything is."""
-    from indi import datasets
+    from indi.data import datasets
 
     reports = [datasets.check(name, data_root, decode=not count) for name in names]
     click.echo("\n".join(report.text for report in reports))
@@ -300,7 +305,7 @@ def data_fetch(name: str, data_root: Path | None) -> None:
 
     Run again after an interruption, it goes on where it stopped.
     """
-    from indi import datasets
+    from indi.data import datasets
 
     fetched = datasets.fetch(name, data_root)
     click.echo(fetched.text)
@@ -316,7 +321,7 @@ def data_weights() -> None:
 def data_weights_list() -> None:
     """Every file of weights: what it is, its size and source, and whether it is here."""
     from indi import paths
-    from indi.metrics import weights
+    from indi.evaluation.metrics import weights
 
     click.echo(f"weights root: {paths.weights_root()}")
     for name, known in weights.KNOWN.items():
@@ -329,7 +334,7 @@ def data_weights_list() -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def data_weights_fetch(names: tuple[str, ...]) -> None:
     """Download weights into the weights root (INDI_WEIGHTS), unless they are there."""
-    from indi import metrics
+    from indi.evaluation import metrics
 
     for name in names:
         click.echo(metrics.fetch_weights(name))
@@ -339,7 +344,7 @@ def data_weights_fetch(names: tuple[str, ...]) -> None:
 @_profile
 def status(profile: str) -> None:
     """What was run under a profile, when, how long, and whether it is stale."""
-    from indi import book
+    from indi.book import build as book
 
     click.echo(book.status(profile).to_string(index=False))
 
@@ -367,7 +372,7 @@ def claims(profile: str, as_json: bool) -> None:
 @_profile
 def publish(profile: str) -> None:
     """Write the numbers of a profile to results/PROFILE/published.csv, the measure of later reruns."""
-    from indi import reference
+    from indi.book import compare as reference
 
     click.echo(reference.publish(profile))
 
@@ -379,7 +384,7 @@ def compare(profile: str) -> None:
 
     Exit code 0: all are the same or inside their published 95 % intervals. 2: some are outside or missing.
     """
-    from indi import reference
+    from indi.book import compare as reference
 
     found = reference.compare(profile)
     click.echo(reference.text(found))
@@ -390,7 +395,7 @@ def compare(profile: str) -> None:
 @_profile
 def book(profile: str) -> None:
     """Build the book from the executed notebooks and results of a profile."""
-    from indi import book as building
+    from indi.book import build as building
 
     building.assemble(profile)
     click.echo(building.build(profile))

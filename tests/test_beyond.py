@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from indi import figures, metrics, solvers
-from indi.evaluation import INPUT
+from indi import figures
+from indi.evaluation import INPUT, metrics
+from indi.evaluation.metrics import Interval
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.figures import beyond
-from indi.metrics import Interval
-from indi.metrics.intervals import FEWEST_IMAGES
+from indi.method import solvers
 
 CALLS = (1, 5)
 

@@ -11,8 +11,11 @@ import nbformat
 import pandas as pd
 import pytest
 
-from indi import book, provenance, reuse, runner
+from indi.book import build as book
+from indi.book import rerun as reuse
+from indi.book import run as runner
 from indi.errors import InDIError
+from indi.records import provenance
 
 TOC = """format: jb-book
 root: intro

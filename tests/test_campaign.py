@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from indi import campaign, recipes, training
-from indi.recipes import Recipe
+from indi import training
+from indi.training import campaign, recipes
+from indi.training.recipes import Recipe
 
 
 def test_the_queue_trains_nothing_twice_and_the_main_tasks_first() -> None:

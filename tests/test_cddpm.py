@@ -15,17 +15,18 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from indi import cddpm, comparison, datasets, evaluation, recipes, training, unet
-from indi.cddpm import samplers as cddpm_samplers
-from indi.comparison import steps
-from indi.crops import TrainingCrops, torch_seed
+from indi import evaluation, training
+from indi.data import datasets
+from indi.data.crops import TrainingCrops, torch_seed
+from indi.data.images import from_uint8
 from indi.errors import InDIError
+from indi.evaluation import ddpm_steps as comparison
+from indi.evaluation.protocols import Evaluation
 from indi.figures import ddpm
-from indi.images import from_uint8
-from indi.process import randn_like
-from indi.protocols import Evaluation
-from indi.training import loop
-from indi.unet import Output
+from indi.method import cddpm, unet
+from indi.method.process import randn_like
+from indi.method.unet import Output
+from indi.training import loop, recipes
 
 M, S = 0.3, 0.5
 
@@ -64,7 +65,7 @@ def affine(
         return noise
 
     with monkeypatch.context() as patch:
-        patch.setattr(cddpm_samplers, "randn_like", unit)
+        patch.setattr(cddpm, "randn_like", unit)
         out = cddpm.SAMPLERS[sampler](
             predict, torch.full((n + 1, 1), y, dtype=torch.float64), schedule, clip=False
         )
@@ -463,16 +464,16 @@ def test_front_of_two_metrics() -> None:
 
 
 def test_steps_to_reach_worked_by_hand() -> None:
-    found = steps.steps_to_reach(made(CURVES), "lpips_alex", ("indi", 5)).set_index("sampler")
+    found = comparison.steps_to_reach(made(CURVES), "lpips_alex", ("indi", 5)).set_index("sampler")
     assert found["target"].tolist() == pytest.approx([0.3] * 3)
     assert found["steps"].to_dict() == {"indi": 5, "ddpm": 20, "ddim": np.inf}
     assert found["ratio"].to_dict() == {"indi": 1, "ddpm": 4, "ddim": np.inf}
     assert found["reached"].to_dict() == {"indi": 1, "ddpm": 1, "ddim": 0}
     # the best that all reach is DDIM's 0.40
-    common = steps.steps_to_reach(made(CURVES), "lpips_alex").set_index("sampler")
+    common = comparison.steps_to_reach(made(CURVES), "lpips_alex").set_index("sampler")
     assert common["target"].iloc[0] == pytest.approx(0.4)
     assert common["steps"].to_dict() == {"indi": 5, "ddpm": 20, "ddim": 20}
-    assert steps.steps_to_reach(made(CURVES), "lpips_alex", 0.65).set_index("sampler")["steps"].to_dict() == {
+    assert comparison.steps_to_reach(made(CURVES), "lpips_alex", 0.65).set_index("sampler")["steps"].to_dict() == {
         "indi": 1, "ddpm": 20, "ddim": 1,
     }  # fmt: skip
 
@@ -481,7 +482,7 @@ def test_higher_is_better_for_psnr() -> None:
     rows = made({("indi", "none"): {1: 25.0, 5: 24.0}, ("ddpm", "a"): {1: 20.0, 5: 24.5}}).assign(
         metric="psnr"
     )
-    found = steps.steps_to_reach(rows, "psnr", 24.2).set_index("sampler")
+    found = comparison.steps_to_reach(rows, "psnr", 24.2).set_index("sampler")
     assert found["steps"].to_dict() == {"indi": 1, "ddpm": 5}
     assert found["target"].iloc[0] == 24.2
 
@@ -489,9 +490,9 @@ def test_higher_is_better_for_psnr() -> None:
 def test_what_images_have_in_common_does_not_widen_the_interval() -> None:
     """The target moves with the resample, so that the comparison is paired; a fixed target does not."""
     rows = made(CURVES, spread=0.2)
-    paired = steps.steps_to_reach(rows, "lpips_alex", ("indi", 5)).set_index("sampler").loc["ddpm"]
+    paired = comparison.steps_to_reach(rows, "lpips_alex", ("indi", 5)).set_index("sampler").loc["ddpm"]
     assert (paired["low"], paired["high"]) == (20, 20)
-    fixed = steps.steps_to_reach(rows, "lpips_alex", 0.3).set_index("sampler").loc["ddpm"]
+    fixed = comparison.steps_to_reach(rows, "lpips_alex", 0.3).set_index("sampler").loc["ddpm"]
     assert fixed["high"] == np.inf
 
 
@@ -500,35 +501,35 @@ def test_the_bootstrap_interval_covers_the_resampled_steps() -> None:
     rows = made({("indi", "none"): {1: 0.5, 5: 0.3}, ("ddpm", "a"): {1: 0.5, 5: 0.3}}, images=2)
     worse = (rows["image"] == "i1") & (rows["sampler"] == "ddpm") & (rows["steps"] == 5)
     rows.loc[worse, "value"] = 0.4
-    found = steps.steps_to_reach(rows, "lpips_alex", ("indi", 5)).set_index("sampler").loc["ddpm"]
+    found = comparison.steps_to_reach(rows, "lpips_alex", ("indi", 5)).set_index("sampler").loc["ddpm"]
     assert found["reached"] == pytest.approx(0.25, abs=0.04)  # both draws the image that agrees
     assert (found["low"], found["high"], found["n"]) == (5, np.inf, 2)
 
 
 def test_sets_have_no_interval() -> None:
     rows = made(CURVES, images=1).drop(columns="image").assign(metric="fid")
-    found = steps.steps_to_reach(rows, "fid", ("indi", 1)).set_index("sampler").loc["ddpm"]
+    found = comparison.steps_to_reach(rows, "fid", ("indi", 1)).set_index("sampler").loc["ddpm"]
     assert found["steps"] == 20
     assert np.isnan(found["low"])
 
 
 def test_every_verdict_comes_out() -> None:
-    assert steps.verdict(made(CURVES), "lpips_alex") == "reproduced"
+    assert comparison.verdict(made(CURVES), "lpips_alex") == "reproduced"
     swapped = {
         ("input", "none"): {0: 0.9},
         ("indi", "none"): {1: 0.9, 20: 0.3},
         ("ddpm", "a"): {1: 0.3, 20: 0.3},
     }
-    assert steps.verdict(made(swapped), "lpips_alex") == "not reproduced"
+    assert comparison.verdict(made(swapped), "lpips_alex") == "not reproduced"
     equal = {("input", "none"): {0: 0.9}, ("indi", "none"): {1: 0.3}, ("ddpm", "a"): {1: 0.3}}
-    assert steps.verdict(made(equal), "lpips_alex") == "inconclusive"
+    assert comparison.verdict(made(equal), "lpips_alex") == "inconclusive"
 
 
 def test_few_images_or_no_restoration_are_inconclusive() -> None:
-    assert steps.verdict(made(CURVES, images=3), "lpips_alex") == "inconclusive"
+    assert comparison.verdict(made(CURVES, images=3), "lpips_alex") == "inconclusive"
     useless = {**CURVES, ("ddpm", "a"): {1: 1.5, 20: 1.2}}
     del useless["ddpm", "b"]
-    assert steps.verdict(made(useless), "lpips_alex") == "inconclusive"
+    assert comparison.verdict(made(useless), "lpips_alex") == "inconclusive"
 
 
 def test_what_is_not_measured_is_named() -> None:
@@ -536,11 +537,11 @@ def test_what_is_not_measured_is_named() -> None:
     with pytest.raises(InDIError, match="no psnr among the rows: they hold lpips_alex"):
         comparison.fuse(rows, "psnr")
     with pytest.raises(InDIError, match="'indi' at 7 steps"):
-        steps.steps_to_reach(rows, "lpips_alex", ("indi", 7))
+        comparison.steps_to_reach(rows, "lpips_alex", ("indi", 7))
     with pytest.raises(InDIError, match="choose among"):
-        steps.steps_to_reach(rows, "lpips_alex", reference="cold")
+        comparison.steps_to_reach(rows, "lpips_alex", reference="cold")
     with pytest.raises(InDIError, match="no better direction"):
-        steps.steps_to_reach(rows.assign(metric="detail_ratio"), "detail_ratio")
+        comparison.steps_to_reach(rows.assign(metric="detail_ratio"), "detail_ratio")
 
 
 # --- what readers see ---------------------------------------------------------------------------------

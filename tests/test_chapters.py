@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from indi import generation, real, recipes, results, runner
-from indi.datasets import ImageSet
+from indi.book import run as runner
+from indi.data.datasets import ImageSet
 from indi.errors import InDIError
+from indi.evaluation import generation
+from indi.evaluation import real_blur as real
 from indi.figures import sweep, tables
+from indi.records import results
+from indi.training import recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -151,7 +155,7 @@ def test_photographs_of_one_scene_count_once() -> None:
 def test_levins_photographs_fit_a_blur_of_stored_values(
     data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indi import datasets
+    from indi.data import datasets
 
     monkeypatch.setenv("INDI_DATA", str(data_root))
     whole = datasets.load("levin", "evaluate")

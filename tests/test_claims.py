@@ -16,13 +16,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from indi import claims, metrics, paths, results
+from indi import claims, paths
 from indi.claims import CLAIMS, Evidence, Measured, Number, decide, exact, trainings
 from indi.claims.evidence import collect
 from indi.cli import main
 from indi.errors import InDIError
+from indi.evaluation import metrics
 from indi.figures import analyses, ledger
-from indi.results import Table
+from indi.records import results
+from indi.records.results import Table
 
 COUNTS = (1, 2, 3, 10, 100, 500)
 Curve = Callable[[int], float]

@@ -15,10 +15,12 @@ import torch
 from click.testing import CliRunner, Result
 from lightning_fabric.accelerators.mps import MPSAccelerator
 
-from indi import claims, datasets, recipes, training
+from indi import claims, training
 from indi.cli import main
+from indi.data import datasets
+from indi.data.images import write_image
 from indi.errors import InDIError
-from indi.images import write_image
+from indi.training import recipes
 
 
 def indi(*arguments: str) -> Result:

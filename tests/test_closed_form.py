@@ -11,8 +11,8 @@ from scipy.integrate import quad, solve_ivp
 from scipy.stats import multivariate_normal, norm
 from torch import Tensor
 
-from indi import closed_form
 from indi.errors import InDIError
+from indi.method import closed_form
 
 MODES = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [0.5, -2.0]], dtype=torch.float64)
 WEIGHTS = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)

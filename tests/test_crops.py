@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from indi import degradations
-from indi.crops import TrainingCrops
-from indi.datasets import ImageSet
+from indi.data import degradations
+from indi.data.crops import TrainingCrops
+from indi.data.datasets import ImageSet
 from indi.errors import InDIError
 
 SIZE = 24

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indi import datasets
-from indi.datasets import cache
-from indi.datasets.image_set import ImageSet
-from indi.datasets.registry import SOURCES, Download
-from indi.datasets.unpack import unpack
+from indi.data import datasets
+from indi.data.datasets import cache
+from indi.data.datasets.image_set import ImageSet
+from indi.data.datasets.registry import SOURCES, Download
+from indi.data.datasets.unpack import unpack
+from indi.data.images import read_image, write_image
 from indi.errors import InDIError
-from indi.images import read_image, write_image
 
 RNG = np.random.default_rng(0)
 
@@ -318,7 +318,7 @@ def test_cache_is_one_read_only_map_and_is_used(root: Path, monkeypatch: pytest.
     def refuse(path: Path) -> np.ndarray:
         raise AssertionError(path)
 
-    monkeypatch.setattr("indi.datasets.listing.read_image", refuse)
+    monkeypatch.setattr("indi.data.datasets.listing.read_image", refuse)
     b = datasets.load("photos", "train", root)
     for found in (a, b):
         np.testing.assert_array_equal(found.images[0], first)
@@ -550,7 +550,7 @@ def test_no_network_is_one_line(root: Path, monkeypatch: pytest.MonkeyPatch, ser
         port = free.getsockname()[1]
     item = Download(f"http://127.0.0.1:{port}/a/b/c.zip")
     with pytest.raises(InDIError, match=r"broke off.*Run the same command again"):
-        sys.modules["indi.datasets.fetch"].download(item, root)
+        sys.modules["indi.data.datasets.fetch"].download(item, root)
 
 
 def test_sets_with_a_licence_to_accept_say_what_to_do(root: Path) -> None:

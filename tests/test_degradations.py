@@ -14,11 +14,11 @@ from scipy import integrate, ndimage
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from indi import datasets, degradations
-from indi.degradations import blur, defocus, motion
-from indi.degradations.jpeg import compress
+from indi.data import datasets, degradations
+from indi.data.degradations import blur, defocus, motion
+from indi.data.degradations.jpeg import compress
+from indi.data.images import from_arrays, from_uint8, to_arrays, to_uint8, write_image
 from indi.errors import InDIError
-from indi.images import from_arrays, from_uint8, to_arrays, to_uint8, write_image
 
 
 def seeded(seed: int = 0) -> torch.Generator:

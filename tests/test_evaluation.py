@@ -10,11 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from indi import datasets, degradations, evaluation, metrics, protocols, samplers
-from indi.datasets import ImageSet
+from indi import evaluation
+from indi.data import datasets, degradations
+from indi.data.datasets import ImageSet
+from indi.data.images import from_arrays
 from indi.errors import InDIError
-from indi.images import from_arrays
-from indi.protocols import Evaluation
+from indi.evaluation import metrics, protocols
+from indi.evaluation.protocols import Evaluation
+from indi.method import samplers
 
 SETTINGS = Evaluation("embedded", 48, None, (1, 2, 3), batch_size=2)
 NAMES = ("psnr", "ssim")

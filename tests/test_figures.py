@@ -17,8 +17,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from indi import figures, results, samplers, unet
+from indi import figures
 from indi.figures import exact, network, toy
+from indi.method import samplers, unet
+from indi.records import results
 
 
 @pytest.fixture(autouse=True)

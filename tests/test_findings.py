@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from indi import book, claims, findings, results, runner
+from indi import claims
+from indi.book import build as book
+from indi.book import run as runner
+from indi.book import summaries as findings
+from indi.records import results
 
 LEVELS = {
     ("input", 0): (20.0, 0.40, 0.1),

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from indi.data.images import from_arrays, from_uint8, read_image, to_arrays, to_uint8, write_image
 from indi.errors import InDIError
-from indi.images import from_arrays, from_uint8, read_image, to_arrays, to_uint8, write_image
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from indi.errors import InDIError
-from indi.metrics import Interval, bootstrap_interval, bootstrap_statistic, paired_difference
+from indi.evaluation.metrics import Interval, bootstrap_interval, bootstrap_statistic, paired_difference
 
 
 def test_width_is_that_of_the_normal_approximation_for_many_images() -> None:

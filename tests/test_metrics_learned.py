@@ -14,9 +14,9 @@ from scipy.special import gamma
 from skimage import data
 from torch import Tensor
 
-from indi import metrics
 from indi.errors import InDIError
-from indi.metrics import naturalness, weights
+from indi.evaluation import metrics
+from indi.evaluation.metrics import naturalness, weights
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:

@@ -11,8 +11,8 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from indi import metrics
 from indi.errors import InDIError
+from indi.evaluation import metrics
 
 
 def photo(side: int = 96) -> NDArray[np.uint8]:

@@ -13,10 +13,10 @@ from PIL import Image
 from skimage import data
 from torch import Tensor, nn
 
-from indi import metrics
+from indi.data.images import from_arrays, read_image
 from indi.errors import InDIError
-from indi.images import from_arrays, read_image
-from indi.metrics import sets
+from indi.evaluation import metrics
+from indi.evaluation.metrics import sets
 
 RNG = np.random.default_rng(0)
 

@@ -33,28 +33,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from indi import evaluation, numerics, training
+from indi.data import crops, datasets, degradations, images
+from indi.evaluation import ddpm_steps as comparison
+from indi.evaluation import generation, metrics, protocols
+from indi.evaluation import real_blur as real
+
 # The library, in one block: only these lines know where things are.
-from indi import (
-    cddpm,
-    closed_form,
-    comparison,
-    crops,
-    datasets,
-    degradations,
-    evaluation,
-    generation,
-    images,
-    metrics,
-    numerics,
-    process,
-    protocols,
-    real,
-    recipes,
-    samplers,
-    solvers,
-    training,
-    unet,
-)
+from indi.method import cddpm, closed_form, process, samplers, solvers, unet
+from indi.training import recipes
 
 ROOMS = tuple(numerics.NUMERICS)
 FILE = Path(__file__).with_name("numbers.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from indi import pages
+from indi.book import figure_links as pages
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from indi import plan, recipes
-from indi.recipes import network_of
+from indi.training import cost as plan
+from indi.training import recipes
+from indi.training.recipes import network_of
 
 
 def test_paper_jpeg_from_published_counts() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from indi import process
 from indi.errors import InDIError
+from indi.method import process
 
 DRAWS = 200_000
 NAMES = ("linear_0", "linear_0.5", "linear_1.0", "bias_t1", "bias_t0", "bias_t0_t1")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from indi import numerics, provenance
+from indi import numerics
+from indi.records import provenance
 
 
 def test_a_record_names_the_kind_of_machine_and_not_the_machine() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from indi import protocols, recipes
+from indi import numerics
 from indi.errors import InDIError
+from indi.evaluation import protocols
+from indi.training import recipes
 
 # Table 2, Appendix B
 COLUMNS = ("channels", "multipliers", "eps", "p_t", "batch_size", "crop")
@@ -133,7 +135,7 @@ def test_generation_is_evaluated_at_a_side(profile: str) -> None:
 
 def test_the_version_of_the_training_names_the_recipe_from_two_on(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.recipe("jpeg", "laptop")
-    monkeypatch.setitem(recipes.NUMERICS, "training", 1)
+    monkeypatch.setitem(numerics.NUMERICS, "training", 1)
     assert recipes.recipe_hash(recipe) == "1ad23375136e49ee"  # of the first published results
-    monkeypatch.setitem(recipes.NUMERICS, "training", 2)
+    monkeypatch.setitem(numerics.NUMERICS, "training", 2)
     assert recipes.recipe_hash(recipe) != "1ad23375136e49ee"

@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from indi import reference, results
+from indi.book import compare as reference
 from indi.cli import main
 from indi.errors import InDIError
+from indi.records import results
 
 VALUES = {
     ("indi", 1): np.random.default_rng(1).normal(25, 3, 20),

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from indi import numerics, results
+from indi import numerics
 from indi.errors import InDIError
+from indi.records import results
 
 ROWS = pd.DataFrame({"sampler": ["indi", "naive, raw"], "steps": [1, 20], "psnr": [23.814159265358979, None]})
 

@@ -13,10 +13,13 @@ from typing import Any
 import nbformat
 import pytest
 
-from indi import provenance, recipes, reference, reuse, runner
+from indi.book import compare as reference
+from indi.book import rerun as reuse
+from indi.book import run as runner
 from indi.errors import InDIError
-from indi.recipes import Recipe
-from indi.training import run_folder, shipped_folder
+from indi.records import provenance
+from indi.training import recipes, run_folder, shipped_folder
+from indi.training.recipes import Recipe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 JPEG = recipes.recipe("jpeg", "laptop")

@@ -15,8 +15,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from indi import recipes, runner
+from indi.book import run as runner
 from indi.errors import InDIError
+from indi.training import recipes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile = "smoke"\nsteps = 3  # how many\n'

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from indi import closed_form, process, samplers
 from indi.errors import InDIError
-from indi.samplers import Restorer
+from indi.method import closed_form, process, samplers
+from indi.method.samplers import Restorer
 
 ALL = tuple(samplers.SAMPLERS)
 SCHEDULES = tuple(process.SCHEDULES)

@@ -14,15 +14,18 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from indi import checkpoints, datasets, degradations, paths, provenance, recipes, results, shipping, training
+from indi import paths, training
 from indi.cli import main
+from indi.data import datasets, degradations
+from indi.data.images import from_arrays, read_image, to_arrays, to_uint8, write_image
 from indi.errors import InDIError
 from indi.evaluation import summary
-from indi.images import from_arrays, read_image, to_arrays, to_uint8, write_image
-from indi.process import randn_like
-from indi.recipes import Recipe
-from indi.restore import restore
-from indi.training import Trained, loop
+from indi.method.process import randn_like
+from indi.models import ship as shipping
+from indi.models.restore import restore
+from indi.records import provenance, results
+from indi.training import Trained, checkpoints, loop, recipes
+from indi.training.recipes import Recipe
 
 SMALL: dict[str, Any] = {
     "steps": 2,
@@ -254,7 +257,7 @@ def test_the_lines_on_the_card_run(project: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_terms_of_the_images_bind_the_weights(project: Path) -> None:
-    from indi import model_card
+    from indi.models import card as model_card
 
     recipe = recipes.recipe("jpeg", "laptop")
     assert "`bsds500` and `photos` allow non-commercial research only" in model_card._limits(recipe)

@@ -12,9 +12,9 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from torch import Tensor
 
-from indi import closed_form, samplers, solvers
 from indi.errors import InDIError
-from indi.samplers import Restorer
+from indi.method import closed_form, samplers, solvers
+from indi.method.samplers import Restorer
 
 SECOND_ORDER = ("multistep", "heun")
 SMOOTH = ("uniform", "convex", "cosine")

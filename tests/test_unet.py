@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from indi import unet
 from indi.errors import InDIError
+from indi.method import unet
 
 
 def build(channels: int, multipliers: tuple[int, ...], in_channels: int = 3) -> unet.UNet:

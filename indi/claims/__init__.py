@@ -12,17 +12,8 @@ than 10 images.
 
 from indi.claims.evidence import MARGINS, Evidence, Measured, NotTested, Number, Outcome, Verdict, collect
 from indi.claims.ledger import CLAIMS, Claim
-from indi.claims.report import (
-    Entry,
-    as_json,
-    evidence_table,
-    exit_code,
-    judge,
-    save,
-    table,
-    text,
-)
-from indi.metrics.intervals import FEWEST_IMAGES
+from indi.claims.report import Entry, as_json, evidence_table, exit_code, judge, save, table, text
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 
 __all__ = [
     "CLAIMS",

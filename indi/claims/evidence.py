@@ -10,10 +10,12 @@ from typing import Literal
 
 import pandas as pd
 
-from indi import metrics, paths, results
+from indi import paths
 from indi.errors import InDIError
-from indi.metrics import Interval
-from indi.results import Table
+from indi.evaluation import metrics
+from indi.evaluation.metrics import Interval
+from indi.records import results
+from indi.records.results import Table
 
 Outcome = Literal["reproduced", "not reproduced", "inconclusive", "not tested"]
 State = Literal["fresh", "stale", "missing"]

@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from indi import closed_form
 from indi.claims.evidence import Evidence, Number, Verdict
+from indi.method import closed_form
 
 CLOSE = 1e-9
 VALID = 0.99

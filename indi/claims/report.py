@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from indi import paths, recipes, results
+from indi import paths
 from indi.claims.evidence import Evidence, NotTested, OutOfReach, State, Verdict, collect
 from indi.claims.ledger import CLAIMS, Claim
 from indi.errors import unknown
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.files import replacing
-from indi.metrics.intervals import FEWEST_IMAGES
+from indi.records import results
+from indi.training import recipes
 
 NOTEBOOK = "13_claims"
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from indi import metrics
 from indi.claims.decide import all_better, not_worse, some_better, together
 from indi.claims.evidence import (
     MARGINS,
@@ -21,7 +20,8 @@ from indi.claims.evidence import (
     independent,
     sign,
 )
-from indi.metrics import Interval
+from indi.evaluation import metrics
+from indi.evaluation.metrics import Interval
 
 MANY = 100
 """Step counts that the paper's "very large number of steps" starts at here."""

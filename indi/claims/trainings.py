@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from indi import comparison, metrics, paths
+from indi import paths
 from indi.claims.decide import all_better, equivalent, some_better, together
 from indi.claims.evidence import (
     ERROR,
@@ -20,7 +20,8 @@ from indi.claims.evidence import (
     Verdict,
 )
 from indi.claims.steps import measured
-from indi.evaluation import INPUT
+from indi.evaluation import INPUT, metrics
+from indi.evaluation import ddpm_steps as comparison
 
 BIASED = ("bias_t1", "linear_0.5", "linear_1.0")
 OTHERS = ("linear_0", "bias_t0", "bias_t0_t1")

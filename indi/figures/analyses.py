@@ -12,11 +12,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from indi import closed_form, process, samplers
 from indi.claims import MARGINS, Measured, Number
 from indi.evaluation import INPUT
 from indi.figures import GREY, PALETTE, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
 from indi.figures.restoration import metric_label, step_axis
+from indi.method import closed_form, process, samplers
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LINES = ("-", "--", "-.", ":")

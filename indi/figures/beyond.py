@@ -11,11 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from indi import evaluation, metrics, solvers
-from indi.evaluation import INPUT
+from indi import evaluation
+from indi.evaluation import INPUT, metrics
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, RED
 from indi.figures.restoration import metric_label, step_axis
-from indi.metrics.intervals import FEWEST_IMAGES
+from indi.method import solvers
 
 BASELINE = "indi"
 CALLS = "calls of F"

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from indi import cddpm
-from indi.comparison import steps_to_reach, verdict
 from indi.evaluation import INPUT, TRUTH
+from indi.evaluation.ddpm_steps import steps_to_reach, verdict
+from indi.evaluation.metrics import describe
 from indi.figures import BLUE, GREY, ORANGE, PURPLE
 from indi.figures.restoration import metric_label, step_axis
-from indi.metrics import describe
+from indi.method import cddpm
 
 COLOURS = {"indi": BLUE, "ddpm": ORANGE, "ddim": PURPLE}
 MARKERS = {"indi": "o", "ddpm": "D", "ddim": "v"}

@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 from indi.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, RED, SKY
-from indi.unet import ResBlock, UNet
+from indi.method.unet import ResBlock, UNet
 
 _HEIGHT = 0.62  # of a box, in units of the distance between levels
 

@@ -11,18 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from indi import evaluation, metrics, recipes
-from indi.evaluation import INPUT
-from indi.figures import (
-    BLUE,
-    GREY,
-    PALETTE,
-    SAMPLER_COLOURS,
-    SAMPLER_LABELS,
-    SAMPLER_LINES,
-    SAMPLER_MARKERS,
-)
-from indi.recipes import Recipe
+from indi import evaluation
+from indi.evaluation import INPUT, metrics
+from indi.figures import BLUE, GREY, PALETTE, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
+from indi.training import recipes
+from indi.training.recipes import Recipe
 
 _ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from indi import evaluation, figures, metrics
-from indi.evaluation import INPUT
+from indi import evaluation, figures
+from indi.evaluation import INPUT, metrics
 from indi.figures.restoration import metric_label, step_axis
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from indi import claims, evaluation, metrics, paths, plan
+from indi import claims, evaluation, paths
 from indi.claims import Entry, Number, Verdict
 from indi.errors import InDIError
-from indi.evaluation import INPUT
+from indi.evaluation import INPUT, metrics
 from indi.figures.restoration import metric_label
-from indi.recipes import Recipe, recipe
+from indi.training import cost as plan
+from indi.training.recipes import Recipe, recipe
 
 _HEADS = {
     "method": "method",

@@ -23,10 +23,10 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from indi.errors import InDIError
 from indi.files import writable
-from indi.recipes import Recipe
 from indi.training import loop
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
+from indi.training.recipes import Recipe
 from indi.training.store import Trained, finished, load, run_folder, shipped_folder
 
 __all__ = [

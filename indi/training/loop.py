@@ -14,16 +14,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from indi import cddpm, checkpoints, datasets, numerics, provenance
-from indi.crops import TrainingCrops, torch_seed
-from indi.degradations import Degradation
+from indi import numerics
+from indi.data import datasets
+from indi.data.crops import TrainingCrops, torch_seed
+from indi.data.degradations import Degradation
+from indi.data.images import from_uint8
 from indi.errors import InDIError
 from indi.files import explaining, replacing
-from indi.images import from_uint8
-from indi.process import randn_like, time_distribution
+from indi.method import cddpm
+from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
-from indi.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
+from indi.records import provenance
+from indi.training import checkpoints
 from indi.training.loss import loss_function, objective
+from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
 from indi.training.store import run_folder
 
 _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops

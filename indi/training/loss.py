@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from indi import cddpm
-from indi.process import interpolate
-from indi.recipes import Recipe
+from indi.method import cddpm
+from indi.method.process import interpolate
+from indi.training.recipes import Recipe
 
 
 def objective(

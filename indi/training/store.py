@@ -16,9 +16,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from indi import checkpoints, datasets, numerics, paths, recipes
+from indi import numerics, paths
+from indi.data import datasets
 from indi.errors import InDIError
-from indi.recipes import Recipe, as_dict, network_of, recipe_hash
+from indi.training import checkpoints, recipes
+from indi.training.recipes import Recipe, as_dict, network_of, recipe_hash
 
 
 @dataclass(frozen=True)

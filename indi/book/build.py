@@ -1,0 +1,311 @@
+"""The book: executed notebooks, tables and figures of one profile put together with the prose.
+
+The book is built in place. What is copied into it (book/notebooks, book/results) stays out of
+git.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from indi import paths
+from indi.book import figure_links as pages
+from indi.book import rerun as reuse
+from indi.book import run as runner
+from indi.errors import InDIError, unknown
+from indi.files import replacing
+from indi.records import provenance
+
+#: Folders of book/ that are made, not written.
+GENERATED = ("_build", "notebooks", "results")
+
+#: Modules and folders that a notebook's content does not depend on.
+_NOT_CONTENT = ("__main__.py", "cli.py", "book", "models", "records/provenance.py", "training/campaign.py")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One row of the status page: the last good run of a notebook under a profile.
+
+    Attributes:
+        notebook: name without suffix.
+        profile: smoke, laptop, gpu or paper.
+        finished: UTC, to the second.
+        time: wall time in seconds.
+        machine: processor or GPU, cores.
+        python: version.
+        torch: version.
+        commit: first twelve digits, "+" where the code differed from it.
+        state: "done"; "stale" where today's code or tables would give others; "failed" where a later run failed;
+            "missing" where there was none.
+    """
+
+    notebook: str
+    profile: str
+    finished: str = ""
+    time: str = ""
+    machine: str = ""
+    python: str = ""
+    torch: str = ""
+    commit: str = ""
+    state: str = "missing"
+
+
+def notebooks() -> list[Path]:
+    """The chapters that are notebooks, in order."""
+    return sorted((paths.root() / "notebooks").glob("*.ipynb"))
+
+
+def sources() -> list[str]:
+    """Every file of the book that is written by hand, relative to the project; none if no book."""
+    folder = paths.root() / "book"
+    written = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [
+        path.relative_to(paths.root()).as_posix()
+        for path in written
+        if path.relative_to(folder).parts[0] not in GENERATED
+    ]
+
+
+def content_code() -> list[str]:
+    """Every module that can change what a notebook shows, relative to the project where inside."""
+    root = paths.root()
+    modules = sorted(provenance.PACKAGE.rglob("*.py"))
+    return [
+        (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+        for path in modules
+        if not any(path.is_relative_to(provenance.PACKAGE / name) for name in _NOT_CONTENT)
+    ]
+
+
+def status(profile: str) -> pd.DataFrame:
+    """The state of every notebook under a profile, one row each; see `Status` for the columns.
+
+    Raises:
+        InDIError: no such profile, or a run record that cannot be read.
+    """
+    if profile not in runner.PROFILES:
+        raise unknown("profile", profile, runner.PROFILES)
+    columns = [field.name for field in fields(Status)]
+    return pd.DataFrame([_status(path.stem, profile) for path in notebooks()], columns=columns)
+
+
+def _status(notebook: str, profile: str) -> Status:
+    failed = runner.executed_path(notebook, profile).with_suffix(".failed.ipynb").is_file()
+    run = runner.load_run(notebook, profile)
+    if run is None:
+        return Status(notebook, profile, state="failed" if failed else "missing")
+    made = run.provenance
+    machine, versions = made["machine"], made["versions"]
+    return Status(
+        notebook=notebook,
+        profile=profile,
+        finished=made["time"].replace("T", " ").replace("+00:00", " UTC"),
+        time=_duration(run.seconds),
+        machine=f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores",
+        python=versions["python"],
+        torch=versions["torch"],
+        commit=(made["commit"] or "")[:12] + ("+" if made["dirty"] else ""),
+        state="failed" if failed else "stale" if _stale(run) else "done",
+    )
+
+
+def _stale(run: runner.Run) -> bool:
+    """Whether the notebook's code, a table it read, or what a table of its own rests on has changed since."""
+    from indi.records import results  # here, because it brings torch
+
+    path = paths.root() / "notebooks" / f"{run.notebook}.ipynb"
+    if run.provenance.get("notebook_hash") not in (None, provenance.notebook_hash(path)):
+        return True
+    if results.changed_tables(run.reads, run.profile, run.notebook):
+        return True
+    records = results.records(run.profile, run.notebook) or [run.provenance]
+    return any(map(provenance.changes_since, records))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def assemble(profile: str) -> None:
+    """Put what was executed under `profile` into the book, and take out what was there before.
+
+    A notebook that was never executed becomes a page of its title and the command that runs it.
+    Files that do not change are not written. The status table becomes
+    book/results/tables/status.csv.
+
+    Raises:
+        InDIError: no such profile, or a run record that cannot be read.
+    """
+    # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
+    from indi import claims
+    from indi.book import summaries as findings
+
+    rows = status(profile)
+    entries = claims.judge(profile)
+    book = paths.root() / "book"
+    results = paths.results(profile)
+    wanted: dict[Path, bytes] = {}
+    for source in notebooks():
+        executed = runner.executed_path(source.stem, profile)
+        page = book / "notebooks" / source.name
+        if executed.is_file():
+            short = findings.in_short(source.stem, profile, entries)
+            wanted[page] = _page(source, executed, results / "figures", short)
+        else:
+            wanted[page] = _placeholder(source, profile)
+    wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
+    for kind in ("tables", "figures"):
+        for path in sorted((results / kind).rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                copy = book / "results" / kind / path.relative_to(results / kind)
+                wanted[copy] = path.read_bytes()
+    for path, content in wanted.items():
+        if not (path.is_file() and path.read_bytes() == content):
+            with replacing(path) as partial:
+                partial.write_bytes(content)
+    table = book / "results" / "tables" / "status.csv"
+    with replacing(table) as partial:
+        rows.to_csv(partial, index=False)
+    for folder in ("notebooks", "results"):
+        for path in (book / folder).rglob("*"):
+            if path.is_file() and path != table and path not in wanted:
+                path.unlink()
+
+
+def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
+    """The executed notebook as a page: with its figures, today's prose, and under its title what was found.
+
+    The prose is taken from `source` where the code is still the one that was executed: it changes no
+    number, so that a better sentence needs no new run.
+    """
+    page = nbformat.read(executed, as_version=4)
+    pages.embed_figures(page, figures)
+    ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    written = nbformat.read(source, as_version=4).cells
+    if [_code(cell) for cell in ours] == [_code(cell) for cell in written]:
+        for cell, now in zip(ours, written, strict=True):
+            if cell.cell_type == "markdown":
+                cell.source = now.source
+    if short:
+        page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
+    return (nbformat.writes(page) + "\n").encode()
+
+
+def _code(cell: nbformat.NotebookNode) -> str | None:
+    return cell.source if cell.cell_type == "code" else None
+
+
+def _placeholder(source: Path, profile: str) -> bytes:
+    """A page in place of a notebook that was not run: its first cell's title, and what to do."""
+    cells = nbformat.read(source, as_version=4).cells
+    text = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
+    # A label before the title stays, because other pages may refer to it.
+    title = re.search(r"\A\s*((?:\([\w-]+\)=\s*\n)*\s*# .+)", text)
+    heading = title.group(1) if title else f"# {source.stem}"
+    page = nbformat.v4.new_notebook()
+    note = (
+        f"{heading}\n\n```{{note}}\nThis chapter was not run under the profile `{profile}`. "
+        f"Run it with `indi run notebooks/{source.name} --profile {profile}`.\n```\n"
+    )
+    page.cells = [nbformat.v4.new_markdown_cell(note, id="not-run")]
+    return (nbformat.writes(page) + "\n").encode()
+
+
+def build(profile: str) -> Path:
+    """Build what `assemble` put together; needs no network. The last good book stays until then.
+
+    Every warning of the builder is an error: a missing figure, a dead cross reference.
+
+    Returns:
+        The first page, book/_build/html/index.html.
+
+    Raises:
+        InDIError: no such profile; the builder's warnings; or a page names a path of this machine.
+    """
+    if profile not in runner.PROFILES:
+        raise unknown("profile", profile, runner.PROFILES)
+    folder = paths.root() / "book"
+    # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
+    (folder / "_build" / ".done").unlink(missing_ok=True)
+    # From nothing each time: Sphinx would not notice a changed table of contents or CSV.
+    new = folder / "_build" / "new"
+    shutil.rmtree(new, ignore_errors=True)
+    program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    options = ["-W", "-n", "--keep-going", "--quiet", "--path-output", str(new)]
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "build", str(folder), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    html = new / "_build" / "html"
+    if ran.returncode or not (html / "index.html").is_file():
+        said = provenance.portable(ran.stdout + ran.stderr)
+        warned = [line for line in said.splitlines() if re.search("WARNING|ERROR", line)]
+        raise InDIError("the book was not built:\n" + ("\n".join(warned) or said.strip()))
+    _check_portable(html)
+    final = folder / "_build" / "html"
+    shutil.rmtree(final, ignore_errors=True)
+    html.rename(final)
+    shutil.rmtree(new, ignore_errors=True)
+    return final / "index.html"
+
+
+def _check_portable(html: Path) -> None:
+    """Refuse built pages that name a path of this machine."""
+    for path in _texts(html):
+        if found := provenance.local_paths_in(path.read_text(encoding="utf-8", errors="replace")):
+            raise InDIError(
+                f"{path.relative_to(html)} of the book names {', '.join(found)}: a published page "
+                "must not tell where this machine keeps its files; change what the page prints."
+            )
+
+
+def _texts(html: Path) -> Iterator[Path]:
+    suffixes = {".html", ".js", ".json", ".txt", ".csv", ".svg", ".ipynb", ".md", ".xml"}
+    return (path for path in sorted(html.rglob("*")) if path.suffix in suffixes and path.is_file())
+
+
+def summary(profile: str, started: float) -> str:
+    """What `make reproduce` says at its end: what ran, how long, where the book is.
+
+    Args:
+        profile: smoke, laptop, gpu or paper.
+        started: when it began, in seconds since the epoch.
+    """
+    lines, ran, failed = [], 0, False
+    kept = reuse.kept(profile)
+    for path in notebooks():
+        run = runner.load_run(path.stem, profile)
+        row = _status(path.stem, profile)
+        now = run is not None and _epoch(run) >= int(started)
+        ran += now
+        failed |= row.state == "failed"
+        unless = "kept as published; RETRAIN=1 trains it" if path.stem in kept else ""
+        lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else unless}")
+    seconds = datetime.now().timestamp() - started
+    page = paths.root() / "book" / "_build" / "html" / "index.html"
+    lines.insert(0, f"profile {profile}: {ran} of {len(lines)} notebooks ran now")
+    lines.append(f"all together {_duration(seconds)}")
+    if page.is_file():
+        lines.append(f"book{', not built again because of the failure' if failed else ''}: {page}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _epoch(run: runner.Run) -> float:
+    return datetime.fromisoformat(run.provenance["time"]).timestamp()

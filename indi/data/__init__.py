@@ -1,0 +1,1 @@
+"""Images: the sets they come from, how they are degraded, and the crops that a network is trained on."""

@@ -1,0 +1,25 @@
+"""Pure noise: y does not depend on x, so that restoring it is generation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from indi.data.degradations.base import Degradation
+
+
+def noise() -> Degradation:
+    """y ~ N(0, 1), independent of x and not clipped (Sec. 6.1 of the paper)."""
+
+    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.randn(tuple(x.shape), generator=generator, device=generator.device)
+        return drawn.to(device=x.device, dtype=x.dtype)
+
+    return Degradation(
+        name="noise",
+        function=degrade,
+        stage="device",
+        margin=0,
+        multiple=1,
+        source="InDI Sec. 6.1 (generation from noise)",
+    )

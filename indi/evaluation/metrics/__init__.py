@@ -1,0 +1,50 @@
+"""Metrics: one value per image, or one per pair of sets of images, and their intervals.
+
+Every restored image goes through `quantise` first, as if it had been saved as a PNG. `per_image`
+gives the metrics that can run here, `missing` the others and why.
+"""
+
+from indi.evaluation.metrics.features import Features, extract, join, patch_size, patches
+from indi.evaluation.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    bootstrap_statistic,
+    paired_difference,
+)
+from indi.evaluation.metrics.naturalness import niqe
+from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
+from indi.evaluation.metrics.pixel import detail_ratio, luma, psnr, quantise, ssim
+from indi.evaluation.metrics.registry import Metric, describe, missing, per_image, resolve
+from indi.evaluation.metrics.sets import SetDistance, feature_network, frechet, kernel, set_distance
+from indi.evaluation.metrics.weights import fetch as fetch_weights
+
+__all__ = [
+    "Features",
+    "Interval",
+    "Metric",
+    "SetDistance",
+    "best_lpips_net",
+    "bootstrap_interval",
+    "bootstrap_statistic",
+    "describe",
+    "detail_ratio",
+    "extract",
+    "feature_network",
+    "fetch_weights",
+    "frechet",
+    "join",
+    "kernel",
+    "lpips",
+    "luma",
+    "missing",
+    "niqe",
+    "paired_difference",
+    "patch_size",
+    "patches",
+    "per_image",
+    "psnr",
+    "quantise",
+    "resolve",
+    "set_distance",
+    "ssim",
+]

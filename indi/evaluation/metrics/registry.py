@@ -1,0 +1,185 @@
+"""The metrics by name: what each is called in a table, which way is better, what it needs.
+
+Names of learned metrics end in their network, so that it travels with every number: "lpips" is only
+an alias of "lpips_alex" or "lpips_squeeze", whichever can run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from indi.errors import InDIError, unknown
+from indi.evaluation.metrics import naturalness, perceptual, pixel, weights
+
+DEFAULT = ("psnr", "ssim", "detail_ratio", "lpips", "niqe")
+BORDER_4X = 4  # pixels the 4x super-resolution literature cuts from each side
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric; callable as `metric(restored, truth)` -> (B,) unless it is one of sets.
+
+    name: the key in result rows. label: for axes and table heads. unit: "dB" or "".
+    direction: which is better, "higher" or "lower"; "none" for the detail ratio, where 1 is right.
+    needs: a name in `weights.KNOWN`, or "". function: None for a distance between sets.
+    too_small: height and width to the reason why it cannot be computed at that size, or "".
+    """
+
+    name: str
+    label: str
+    unit: str
+    direction: str
+    function: Callable[[Tensor, Tensor], Tensor] | None
+    needs: str = ""
+    too_small: Callable[[int, int], str] = lambda height, width: ""
+
+    def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
+        """`restored`, `truth`: (B, 3, H, W) in [-1, 1], `restored` after `quantise`; gives (B,).
+
+        Raises:
+            InDIError: this is a distance between sets, or what the metric's own function raises.
+        """
+        if self.function is None:
+            raise InDIError(
+                f"{self.label} compares two sets, not two images: use set_distance({self.name!r}, ...)."
+            )
+        return self.function(restored, truth)
+
+    def absent(self, size: tuple[int, int] | None = None) -> str:
+        """Why the metric cannot run here (on images of `size`, height and width), or ""."""
+        reason = weights.absence(self.needs) if self.needs else ""
+        return reason or (self.too_small(*size) if size else "")
+
+
+def _side(name: str, smallest: int) -> Callable[[int, int], str]:
+    def reason(height: int, width: int) -> str:
+        if min(height, width) >= smallest:
+            return ""
+        return f"{name} needs {smallest}x{smallest} pixels, and the images have {height}x{width}."
+
+    return reason
+
+
+def _y(function: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return partial(function, channel="y", border=BORDER_4X)
+
+
+def _lpips(net: str) -> Metric:
+    function = partial(perceptual.lpips, net=net)
+    small = _side("LPIPS", perceptual.SMALLEST)
+    return Metric(f"lpips_{net}", f"LPIPS ({net})", "", "lower", function, net, small)
+
+
+def _niqe(restored: Tensor, truth: Tensor) -> Tensor:
+    return naturalness.niqe(restored)
+
+
+_ENTRIES = (
+    Metric("psnr", "PSNR", "dB", "higher", pixel.psnr),
+    Metric("ssim", "SSIM", "", "higher", pixel.ssim, "", _side("SSIM", pixel.WINDOW)),
+    Metric(
+        "psnr_y",
+        "PSNR (Y, border 4)",
+        "dB",
+        "higher",
+        _y(pixel.psnr),
+        "",
+        _side("PSNR (Y)", 2 * BORDER_4X + 1),
+    ),
+    Metric(
+        "ssim_y",
+        "SSIM (Y, border 4)",
+        "",
+        "higher",
+        _y(pixel.ssim),
+        "",
+        _side("SSIM (Y)", pixel.WINDOW + 2 * BORDER_4X),
+    ),
+    Metric(
+        "detail_ratio",
+        "detail ratio",
+        "",
+        "none",
+        pixel.detail_ratio,
+        "",
+        _side("the detail ratio", pixel.SMALLEST_SPECTRUM),
+    ),
+    _lpips("alex"),
+    _lpips("squeeze"),
+    Metric("niqe", "NIQE", "", "lower", _niqe, "niqe", naturalness.why_too_small),
+    Metric("fid", "FID", "", "lower", None, "inception"),
+    Metric("kid", "KID", "", "lower", None, "inception"),
+    Metric("fd_squeeze", "FD-squeeze", "", "lower", None, "squeeze"),
+    Metric("kd_squeeze", "KD-squeeze", "", "lower", None, "squeeze"),
+)
+_METRICS = {metric.name: metric for metric in _ENTRIES}
+_ALIASES = {
+    "lpips": ("lpips_alex", "lpips_squeeze"),
+    "fd": ("fid", "fd_squeeze"),
+    "kd": ("kid", "kd_squeeze"),
+}
+
+
+def resolve(name: str) -> str:
+    """The full name of a metric: "lpips" is "lpips_alex" or "lpips_squeeze", and so on.
+
+    Likewise "fd" is "fid" or "fd_squeeze" and "kd" is "kid" or "kd_squeeze": the first of the two
+    that has its weights, or the first where neither has. Full names stay.
+
+    Raises:
+        InDIError: unknown name.
+    """
+    if name in _ALIASES:
+        choices = _ALIASES[name]
+        return next((choice for choice in choices if not _METRICS[choice].absent()), choices[0])
+    if name not in _METRICS:
+        raise unknown("metric", name, [*_METRICS, *_ALIASES])
+    return name
+
+
+def describe(name: str) -> Metric:
+    """The entry of a metric, whether or not it can run here: label, unit, direction.
+
+    Raises:
+        InDIError: unknown name.
+    """
+    return _METRICS[resolve(name)]
+
+
+def per_image(names: Iterable[str] | None = None, size: tuple[int, int] | None = None) -> dict[str, Metric]:
+    """The metrics that can run here, by full name: functions (restored, truth) -> (B,).
+
+    Args:
+        names: full names or "lpips"; None is `DEFAULT`. Those that cannot run are left out:
+            `missing` says which and why.
+        size: height and width of the images, where known, to leave out metrics that need
+            larger ones.
+
+    Raises:
+        InDIError: an unknown name, or a distance between sets.
+    """
+    entries = _entries(DEFAULT if names is None else names)
+    for entry in entries:
+        if entry.function is None:
+            raise InDIError(f"{entry.label} has no value per image: use set_distance({entry.name!r}, ...).")
+    return {entry.name: entry for entry in entries if not entry.absent(size)}
+
+
+def missing(names: Iterable[str] | None = None, size: tuple[int, int] | None = None) -> dict[str, str]:
+    """The metrics that cannot run here, by full name, and why: what a table calls "not measured".
+
+    Arguments as `per_image`; distances between sets are allowed.
+
+    Raises:
+        InDIError: an unknown name.
+    """
+    entries = _entries(DEFAULT if names is None else names)
+    return {entry.name: reason for entry in entries if (reason := entry.absent(size))}
+
+
+def _entries(names: Iterable[str]) -> list[Metric]:
+    return [_METRICS[resolve(name)] for name in names]

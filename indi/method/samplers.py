@@ -1,0 +1,175 @@
+"""From the degraded y to a restored x_0 in N calls of F: InDI, naive and Cold Diffusion.
+
+Every sampler has one signature and knows no network: F(x, t) is any callable on the state x,
+(B, ...), and the time t, (B,), that returns an estimate of the clean x. With eps > 0 the perturbed
+start y + eps n stands wherever the paper writes y (erratum 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from indi.errors import InDIError, unknown
+from indi.method.process import Generators, noise_schedule, randn_like
+
+Restorer = Callable[[Tensor, Tensor], Tensor]
+"""F(x_t, t): an estimate of x."""
+
+Callback = Callable[[int, float, float, Tensor, Tensor], None]
+"""Called once a step with (i, t, s, x_t, F(x_t, t)): the step goes from time t to s < t."""
+
+
+class Sampler(Protocol):
+    def __call__(
+        self,
+        F: Restorer,
+        y: Tensor,
+        times: Sequence[float] | np.ndarray,
+        eps: float = 0.0,
+        schedule: str = "constant",
+        generator: Generators | None = None,
+        callback: Callback | None = None,
+    ) -> Tensor: ...
+
+
+def uniform_times(n: int) -> np.ndarray:
+    """The n + 1 descending float64 times 1, (n-1)/n, ..., 1/n, 0 of n equal steps.
+
+    Raises:
+        InDIError: n < 1.
+    """
+    if n < 1:
+        raise InDIError(f"{n} steps: a sampler takes at least 1.")
+    return np.arange(n, -1, -1) / n
+
+
+def pairs_of(times: Sequence[float] | np.ndarray) -> list[tuple[int, float, float]]:
+    """(i, t_i, t_{i+1}) of each step; times are counted, never accumulated (erratum 6).
+
+    Raises:
+        InDIError: `times` do not descend strictly from 1 to 0.
+    """
+    grid = np.asarray(times, dtype=np.float64)
+    if grid.ndim != 1 or len(grid) < 2 or grid[0] != 1 or grid[-1] != 0 or not (np.diff(grid) < 0).all():
+        raise InDIError(
+            f"times must descend strictly from 1 to 0, got {grid.tolist()}; "
+            "samplers.uniform_times(n) gives n equal steps."
+        )
+    return [(i, float(t), float(s)) for i, (t, s) in enumerate(pairwise(grid))]
+
+
+def perturbed(y: Tensor, eps: float, schedule: str, generator: Generators | None) -> Tensor:
+    """x_1 = y + eps_1 n (Algorithm 1)."""
+    std = float(noise_schedule(schedule).std(eps, torch.ones(1)))
+    return y + std * randn_like(y, generator) if std > 0 else y
+
+
+def predict(F: Restorer, x: Tensor, t: float) -> Tensor:
+    """F(x, t) with one time for the whole batch."""
+    return F(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
+
+
+@torch.no_grad()
+def indi(
+    F: Restorer,
+    y: Tensor,
+    times: Sequence[float] | np.ndarray,
+    eps: float = 0.0,
+    schedule: str = "constant",
+    generator: Generators | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Algorithm 1 with Eq. 10: x_s = (1 - s/t) F(x_t, t) + (s/t) x_t + s sqrt(eps_s^2 - eps_t^2) zeta.
+
+    Args:
+        F: the restorer; called exactly len(times) - 1 times.
+        y: degraded signals, (B, ...), images in [-1, 1].
+        times: strictly descending from 1 to 0, float64; see `uniform_times`.
+        eps: level of the perturbation, in the units of y; the one F was trained with.
+        schedule: "none", "constant" or "brownian".
+        generator: of the perturbation, one or one for each image; may live on another device than y.
+        callback: sees each step, see `Callback`.
+
+    Returns:
+        x_0, of the shape and dtype of y, not clipped. The last step returns F(x_t, t) itself.
+
+    Raises:
+        InDIError: malformed times, or no such schedule.
+    """
+    added = noise_schedule(schedule).added
+    x = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
+        if callback is not None:
+            callback(i, t, s, x, prediction)
+        x = (1 - s / t) * prediction + (s / t) * x
+        if (std := added(eps, t, s)) > 0:
+            x = x + std * randn_like(x, generator)
+    return x
+
+
+@torch.no_grad()
+def naive(
+    F: Restorer,
+    y: Tensor,
+    times: Sequence[float] | np.ndarray,
+    eps: float = 0.0,
+    schedule: str = "constant",
+    generator: Generators | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Eq. 11: x_s = (1 - s) F(x_t, t) + s y, the degradation applied anew to each estimate.
+
+    Arguments, result and errors as for `indi`. The schedule matters through the start alone.
+    """
+    x = start = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
+        if callback is not None:
+            callback(i, t, s, x, prediction)
+        x = (1 - s) * prediction + s * start
+    return x
+
+
+@torch.no_grad()
+def cold_diffusion(
+    F: Restorer,
+    y: Tensor,
+    times: Sequence[float] | np.ndarray,
+    eps: float = 0.0,
+    schedule: str = "constant",
+    generator: Generators | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Eq. 15: x_s = x_t + (t - s)(F(x_t, t) - y), Algorithm 2 of Bansal et al. on the linear path.
+
+    Arguments, result and errors as for `indi`. The schedule matters through the start alone. The
+    result is the mean of the predictions, weighted by the lengths of the steps.
+    """
+    x = start = perturbed(y, eps, schedule, generator)
+    for i, t, s in pairs_of(times):
+        prediction = predict(F, x, t)
+        if callback is not None:
+            callback(i, t, s, x, prediction)
+        x = x + (t - s) * (prediction - start)
+    return x
+
+
+SAMPLERS: dict[str, Sampler] = {"indi": indi, "naive": naive, "cold_diffusion": cold_diffusion}
+
+
+def sampler(name: str) -> Sampler:
+    """The sampler called `name`: "indi", "naive" or "cold_diffusion".
+
+    Raises:
+        InDIError: no such sampler.
+    """
+    if name not in SAMPLERS:
+        raise unknown("sampler", name, SAMPLERS)
+    return SAMPLERS[name]

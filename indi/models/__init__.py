@@ -1,0 +1,1 @@
+"""Trained networks for others: shipped with a card, and used on a photograph."""

@@ -1,0 +1,250 @@
+"""The result store: tidy rows and figures under results/<profile>/, each with its provenance.
+
+A table is a CSV beside a JSON file that says how it came to be: commit, versions of the numbers, hash of
+the notebook, seed, packages, machine, time, recipes, data and checkpoint hashes of the trainings, the tables
+that were read, and the hash of the CSV itself. A table whose CSV no longer has that hash was edited by hand
+and is refused. One that rests on numbers of another version, on another notebook, or on tables that are
+not what they were is stale and says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from indi import numerics, paths
+from indi.errors import InDIError
+from indi.files import replacing
+from indi.records import provenance
+from indi.training.store import Trained
+
+MEASURED = "%.9g"
+"""How measured values are stored: more digits than float32 has, half of what a float64 prints. Exact ones
+are stored in full, for their errors are of the last digits."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and how they came to be.
+
+    Attributes:
+        rows: tidy, one observation a row.
+        provenance: as saved by `save`.
+        changes: what has changed since (see `provenance.changes_since`), and the tables it read that are not
+            what they were; a table with any is stale.
+    """
+
+    rows: pd.DataFrame
+    provenance: dict[str, Any]
+    changes: tuple[str, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Whether today's code, notebook and tables would give other numbers."""
+        return bool(self.changes)
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """Decisive packages of another version here, see `provenance.other_environment`."""
+        return tuple(provenance.other_environment(self.provenance))
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The image sets of the trainings that the rows rest on, each once."""
+        trainings = self.provenance.get("trainings", [])
+        return tuple(dict.fromkeys(training["recipe"]["data"] for training in trainings))
+
+
+def _table_path(name: str, profile: str) -> Path:
+    return paths.results(profile) / "tables" / f"{name}.csv"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+#: What this process has read: (results folder, table) -> hash of its CSV, None where there was none.
+_READ: dict[tuple[Path, str], str | None] = {}
+
+
+def note_read(name: str, profile: str) -> None:
+    """Remember that a table was read, or looked for: what is saved later rests on it.
+
+    The process that started this one is told through the file that INDI_READS names.
+    """
+    digest, _ = _on_record(name, profile)
+    _READ[paths.results(profile), name] = digest
+    if file := os.environ.get("INDI_READS"):
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps([name, digest]) + "\n")
+
+
+def changed_tables(reads: Mapping[str, str | None], profile: str, notebook: str) -> list[str]:
+    """Those of the tables read (name -> hash, None: was missing) that are not what they were.
+
+    Tables of the reading notebook itself do not count: it made them.
+    """
+    now = {name: _on_record(name, profile) for name in reads}
+    return [name for name, (digest, by) in now.items() if digest != reads[name] and by != notebook]
+
+
+def _on_record(name: str, profile: str) -> tuple[str | None, str | None]:
+    """Hash and notebook of a stored table."""
+    try:
+        record = json.loads(_table_path(name, profile).with_suffix(".json").read_text())
+        return str(record["sha256"]), str(record["notebook"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def records(profile: str, notebook: str) -> list[dict[str, Any]]:
+    """The provenance of every table of a notebook, as far as it can be read."""
+    found = []
+    for path in sorted((paths.results(profile) / "tables").glob("*.json")):
+        with contextlib.suppress(ValueError):
+            record = json.loads(path.read_text())
+            if isinstance(record, dict) and record.get("notebook") == notebook:
+                found.append(record)
+    return found
+
+
+def save(
+    name: str,
+    rows: pd.DataFrame,
+    profile: str,
+    *,
+    notebook: str,
+    seed: int | None = None,
+    trained: Sequence[Trained] = (),
+    data: str | None = None,
+    seconds: float | None = None,
+    rooms: Sequence[str] | None = None,
+) -> Path:
+    """Store `rows` as results/<profile>/tables/<name>.csv with its provenance in <name>.json.
+
+    Args:
+        name: of the table, unique within the profile.
+        rows: tidy, one observation a row; the index is not stored.
+        profile: smoke, laptop, gpu or paper.
+        notebook: the chapter that computed it, e.g. "04_jpeg".
+        seed: of the evaluation.
+        trained: the trainings that the rows rest on; their recipes, hashes of data and weights, and
+            the versions of the numbers that trained them are recorded.
+        data: content hash of the evaluation images.
+        seconds: wall time of the computation.
+        rooms: whose numbers the rows are (see `numerics`); None: of all where there are trainings or data, of
+            method and evaluation where there are none.
+
+    Returns:
+        The path of the CSV.
+    """
+    path = _table_path(name, profile)
+    if rooms is None:
+        rooms = tuple(numerics.NUMERICS) if trained or data else ("method", "evaluation")
+    folder = paths.results(profile)
+    reads = {table: digest for (where, table), digest in _READ.items() if where == folder and table != name}
+    # The record is written last: a crash in between leaves a hash that does not match, never a
+    # table that passes for whole.
+    with replacing(path) as partial:
+        rows.to_csv(partial, index=False, float_format=MEASURED if "metric" in rows else None)
+    record = {
+        "table": name,
+        "profile": profile,
+        "notebook": notebook,
+        "rows": len(rows),
+        "sha256": _sha256(path),
+        "seed": seed,
+        "data": data,
+        "trainings": [training.record() for training in trained],
+        "seconds": seconds,
+        "reads": reads,
+        **provenance.collect(_notebook(notebook), rooms),
+    }
+    with replacing(path.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
+    return path
+
+
+def load(name: str, profile: str) -> Table:
+    """The table stored as `name` under `profile`.
+
+    Raises:
+        InDIError: there is none, it cannot be read, or it was edited by hand.
+    """
+    path = _table_path(name, profile)
+    record_path = path.with_suffix(".json")
+    note_read(name, profile)
+    if not (path.is_file() and record_path.is_file()):
+        raise InDIError(
+            f"no table {name!r} under profile {profile!r} ({path}): run the chapter that makes it."
+        )
+    try:
+        record = json.loads(record_path.read_text())
+        notebook, digest = record["notebook"], record["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InDIError(f"{record_path} is not a provenance record: rerun its chapter.") from error
+    rerun = f"rerun it: indi run notebooks/{notebook}.ipynb --profile {profile}"
+    if digest != _sha256(path):
+        raise InDIError(f"{path} is not the file its chapter wrote (edited, or cut short): {rerun}.")
+    try:
+        rows = pd.read_csv(path)
+    except ValueError as error:
+        raise InDIError(f"{path} cannot be read ({error}): {rerun}.") from error
+    changes = provenance.changes_since(record, _notebook(notebook))
+    changes += [f"the table {table}" for table in changed_tables(record.get("reads", {}), profile, notebook)]
+    return Table(rows, record, tuple(changes))
+
+
+def _notebook(name: str) -> Path:
+    return paths.root() / "notebooks" / f"{name}.ipynb"
+
+
+def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | None = None) -> Path:
+    """Store a figure as results/<profile>/figures/<name>.svg, and what it draws as <name>.csv.
+
+    The SVG carries no date, so that an unchanged figure is an unchanged file.
+    """
+    path = paths.results(profile) / "figures" / f"{name}.svg"
+    with replacing(path) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None})
+        partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
+    if data is not None:
+        with replacing(path.with_suffix(".csv")) as partial:
+            data.to_csv(partial, index=False, float_format=MEASURED)
+    return path
+
+
+def compact(svg: str) -> str:
+    """An SVG without what nobody sees.
+
+    Embedded PNGs become lossless WebPs, which every browser shows, where that is smaller; coordinates
+    are rounded to a hundredth of a point.
+    """
+
+    def rounded(match: re.Match[str]) -> str:
+        numbers = re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), match[2])
+        return f'{match[1]}="{numbers}"'
+
+    def smaller(match: re.Match[str]) -> str:
+        before = base64.b64decode("".join(match[1].split()))
+        after = io.BytesIO()
+        Image.open(io.BytesIO(before)).save(after, "WEBP", lossless=True, quality=100, method=6)
+        if after.tell() >= len(before):
+            return match[0]
+        return f"data:image/webp;base64,{base64.b64encode(after.getvalue()).decode()}"
+
+    svg = re.sub(r'\b(d|x|y)="([^"]*)"', rounded, svg)
+    return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", smaller, svg)
