@@ -159,3 +159,40 @@ def test_bad_input_is_named() -> None:
         metrics.psnr(x, x, channel="Y")
     with pytest.raises(InDIError, match=r"border of 4 leave 8x8.*needs 11x11"):
         metrics.ssim(x, x, border=4)
+
+
+def noise_image(side: int = 128, seed: int = 0) -> Tensor:
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_first_octave_is_the_detail_ratio() -> None:
+    a, b = noise_image(), noise_image(seed=1).cumsum(-1)
+    ratio = metrics.octave_powers(a)[:, 0] / metrics.octave_powers(b)[:, 0]
+    torch.testing.assert_close(ratio, metrics.detail_ratio(a, b))
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_a_wave_lies_in_its_octave(k: int) -> None:
+    """A cosine of 0.75 of an octave's top frequency; the Hann window spreads it by two bins only."""
+    wave = torch.cos(2 * torch.pi * 0.75 * 2.0 ** -(k + 1) * torch.arange(128)).expand(1, 3, 128, 128)
+    power = metrics.octave_powers(wave)[0]
+    assert power[k] / power.sum() > 0.999
+
+
+def test_the_spectrum_error_counts_in_octaves() -> None:
+    x = noise_image()
+    assert metrics.per_image(["spectrum_gap"])["spectrum_gap"](x / 2, x).tolist() == pytest.approx([2, 2])
+    assert metrics.per_image(["spectrum_gap"])["spectrum_gap"](x, x).tolist() == [0, 0]
+
+
+def test_blocks_of_eight_by_hand() -> None:
+    """A ramp has equal steps; raised by c at every eighth edge its ratio is 1 + c / step."""
+    ramp = torch.arange(64, dtype=torch.float64) * 0.01
+    blocks = ramp + (torch.arange(64) // 8) * 0.02
+    image = (blocks[:, None] + blocks).expand(1, 3, 64, 64)
+    smooth = (ramp[:, None] + ramp).expand(1, 3, 64, 64)
+    assert metrics.block_edges(smooth).item() == pytest.approx(1)
+    assert metrics.block_edges(image).item() == pytest.approx(3)
+    assert metrics.per_image(["blockiness"])["blockiness"](image, smooth).item() == pytest.approx(3)
+    shifted = image.roll((4, 4), dims=(2, 3))[..., 8:, 8:]  # not on the grid: no edge of it is there
+    assert metrics.block_edges(shifted).item() == pytest.approx(1 / (1 + 2 / 7), rel=0.02)

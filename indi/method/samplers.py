@@ -7,6 +7,7 @@ start y + eps n stands wherever the paper writes y (erratum 11).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -159,6 +160,53 @@ def cold_diffusion(
             callback(i, t, s, x, prediction)
         x = x + (t - s) * (prediction - start)
     return x
+
+
+def family(lam: float) -> Sampler:
+    """InDI (lam = 1), Cold Diffusion (lam = 0) and all between: x_s = x_t + (t - s) [F - lam y_t - (1 - lam) x_1].
+
+    y_t = (x_t - (1 - t) F(x_t, t)) / t is the y that state and prediction agree with, x_1 = y + eps n the
+    start. InDI steps away from the former, Cold Diffusion from the latter; lam weighs the two. An error of the
+    state is forgotten the faster the larger lam is (`closed_form.error_factor`). The last step returns
+    lam F(x_t, t) + (1 - lam) (x_t + t (F(x_t, t) - x_1)).
+
+    Args:
+        lam: finite; outside [0, 1] the rule extrapolates.
+
+    Returns:
+        A sampler with the arguments and the result of `indi`. It raises InDIError also for a schedule that
+        adds noise on the way, for which only `indi` is derived.
+
+    Raises:
+        InDIError: lam is not finite.
+    """
+    if not math.isfinite(lam):
+        raise InDIError(f"lam must be a finite number, 0 (Cold Diffusion) to 1 (InDI), not {lam!r}.")
+
+    @torch.no_grad()
+    def sample(
+        F: Restorer,
+        y: Tensor,
+        times: Sequence[float] | np.ndarray,
+        eps: float = 0.0,
+        schedule: str = "constant",
+        generator: Generators | None = None,
+        callback: Callback | None = None,
+    ) -> Tensor:
+        if noise_schedule(schedule).added(eps, 1.0, 0.5) > 0:
+            raise InDIError(
+                f"the {schedule} schedule draws new noise at every step, and the family has no rule for it: "
+                "use schedule='constant', or samplers.indi."
+            )
+        x = start = perturbed(y, eps, schedule, generator)
+        for i, t, s in pairs_of(times):
+            prediction = predict(F, x, t)
+            if callback is not None:
+                callback(i, t, s, x, prediction)
+            x = x + (t - s) * (lam / t * (prediction - x) + (1 - lam) * (prediction - start))
+        return x
+
+    return sample
 
 
 SAMPLERS: dict[str, Sampler] = {"indi": indi, "naive": naive, "cold_diffusion": cold_diffusion}

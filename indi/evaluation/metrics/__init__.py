@@ -13,7 +13,15 @@ from indi.evaluation.metrics.intervals import (
 )
 from indi.evaluation.metrics.naturalness import niqe
 from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
-from indi.evaluation.metrics.pixel import detail_ratio, luma, psnr, quantise, ssim
+from indi.evaluation.metrics.pixel import (
+    block_edges,
+    detail_ratio,
+    luma,
+    octave_powers,
+    psnr,
+    quantise,
+    ssim,
+)
 from indi.evaluation.metrics.registry import Metric, describe, missing, per_image, resolve
 from indi.evaluation.metrics.sets import SetDistance, feature_network, frechet, kernel, set_distance
 from indi.evaluation.metrics.weights import fetch as fetch_weights
@@ -24,6 +32,7 @@ __all__ = [
     "Metric",
     "SetDistance",
     "best_lpips_net",
+    "block_edges",
     "bootstrap_interval",
     "bootstrap_statistic",
     "describe",
@@ -38,6 +47,7 @@ __all__ = [
     "luma",
     "missing",
     "niqe",
+    "octave_powers",
     "paired_difference",
     "patch_size",
     "patches",
