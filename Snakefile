@@ -24,6 +24,7 @@ NEEDS = {
     "09_samplers": TASKS,
     "13_claims": [*EXACT, *TASKS, "09_samplers", *ABLATIONS],
     "14_beyond": [],
+    "16_why_quality_falls": TASKS,
 }
 # These train nothing: one core each, side by side.
 LIGHT = [*EXACT, "09_samplers", "13_claims"]

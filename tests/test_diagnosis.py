@@ -81,17 +81,20 @@ def test_response_of_a_network_is_a_difference_quotient() -> None:
     torch.testing.assert_close(size, quotient.norm(dim=1) / e.norm(dim=1), rtol=1e-6, atol=1e-8)
 
 
-def test_shifted_times_reach_F_and_leave_the_steps() -> None:
+def test_shifted_times_by_hand() -> None:
+    """F(x, r) = x - r v has the velocity v at every r: any shift walks the same straight line."""
     asked: list[float] = []
+    y, v = images(0), images(1)
 
     def F(z: Tensor, t: Tensor) -> Tensor:
         asked.append(float(t[0]))
-        return 0.5 * z
+        return z - t.view(-1, 1, 1, 1) * v
 
-    y = images(0)
     x_0 = diagnosis.shifted(0.5)(F, y, [1.0, 0.64, 0.0])
     assert asked == pytest.approx([1, 0.8])
-    torch.testing.assert_close(x_0, samplers.indi(lambda z, t: 0.5 * z, y, [1.0, 0.64, 0.0]))
+    torch.testing.assert_close(x_0, y - v)
+    unshifted = diagnosis.shifted(1.0)(lambda z, t: z.tanh(), y, samplers.uniform_times(5))
+    torch.testing.assert_close(unshifted, samplers.indi(lambda z, t: z.tanh(), y, samplers.uniform_times(5)))
 
 
 def test_matched_states_have_the_power_of_forward_states() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from indi.errors import InDIError
-from indi.method import closed_form, process, samplers, solvers
+from indi.method import closed_form, process, samplers
 from indi.method.samplers import Restorer
 
 ALL = tuple(samplers.SAMPLERS)
@@ -333,10 +333,9 @@ def test_the_family_is_its_definition(lam: float) -> None:
 @pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (0.3, 2.0), (5.0, 1.0)])
 @pytest.mark.parametrize(("n", "stop"), [(1, 0.0), (2, 0.0), (7, 0.0), (100, 0.0), (2, 0.3), (9, 0.6)])
 def test_gain_of_the_family(lam: float, s: float, sigma: float, n: int, stop: float) -> None:
-    times = solvers.stopped_times(n, stop) if stop else samplers.uniform_times(n)
-    one = torch.ones(1, 1, dtype=torch.float64)
+    one, times = torch.ones(1, 1, dtype=torch.float64), samplers.uniform_times(n)
     gain = closed_form.family_gain(lam, n, s, sigma, stop)
-    assert samplers.family(lam)(gaussian(s, sigma), one, times).item() == pytest.approx(gain, rel=1e-11)
+    assert samplers.family(lam, stop)(gaussian(s, sigma), one, times).item() == pytest.approx(gain, rel=1e-11)
 
 
 @pytest.mark.parametrize("lam", LAMBDAS)
@@ -368,3 +367,18 @@ def test_the_family_refuses_what_it_has_no_rule_for() -> None:
         samplers.family(0.5)(random_restorer(), points(), [1.0, 0.0], 0.1, "brownian")
     with pytest.raises(InDIError, match="finite"):
         samplers.family(math.nan)
+    with pytest.raises(InDIError, match="below 1"):
+        samplers.family(1.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_stopping_returns_the_prediction_there(n: int) -> None:
+    """lam = 1: all steps but the last lie above `stop`, and the last returns its F; the first is at 1."""
+    steps: list = []
+    x_0 = samplers.family(1.0, 0.4)(
+        random_restorer(), points(), samplers.uniform_times(n), callback=lambda *step: steps.append(step)
+    )
+    times = [t for _, t, _, _, _ in steps]
+    assert times == pytest.approx([1 - 0.6 * i / n for i in range(n)])
+    torch.testing.assert_close(x_0, steps[-1][-1], rtol=0, atol=1e-13)
+    assert samplers.stopped([1.0, 0.5, 0.0], 0.0).tolist() == [1, 0.5, 0]

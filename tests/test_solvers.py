@@ -52,8 +52,6 @@ def test_schedules_by_hand() -> None:
     assert solvers.front_times(4, 0.5).tolist() == [1, 0.75, 0.5, 0.25, 0]
     assert solvers.geometric_times(3).tolist() == pytest.approx([1, 0.99, 0.9, 0])
     assert solvers.cosine_times(3).tolist() == pytest.approx([1, math.sqrt(0.75), 0.5, 0])
-    assert solvers.stopped_times(4, 0.4).tolist() == pytest.approx([1, 0.8, 0.6, 0.4, 0])
-    assert solvers.stopped_times(1, 0.4).tolist() == [1, 0]
     for name in ("concave", "cosine", "geometric", "front"):
         assert 1 - solvers.step_schedule(name)(10)[1] < 0.1, name  # finer than uniform at t = 1
     assert solvers.step_schedule("convex")(10)[-2] == pytest.approx(0.01)  # and the convex one at t = 0

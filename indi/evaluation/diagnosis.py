@@ -147,7 +147,7 @@ def response(F: Restorer, x_t: Tensor, t: float, error: Tensor) -> tuple[Tensor,
     """
     with warnings.catch_warnings():  # torch scripts the rules of its forward mode, which it calls deprecated
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
-        _, answer = torch.func.jvp(lambda z: samplers.predict(F, z, t), (x_t,), (error,))
+        answer: Tensor = torch.func.jvp(lambda z: samplers.predict(F, z, t), (x_t,), (error,))[1]
     e, Je = error.flatten(1).double(), answer.flatten(1).double()
     return (Je * e).sum(1) / e.square().sum(1), Je.norm(dim=1) / e.norm(dim=1)
 
@@ -171,13 +171,16 @@ def responses(
     return pd.DataFrame(rows, columns=["image", "t", "error", "share", "size"])
 
 
-def shifted(power: float, sample: Sampler = samplers.indi) -> Sampler:
-    """`sample` with F asked at t^power instead of t: power < 1 says that the state is worse than its time.
+def shifted(power: float) -> Sampler:
+    """InDI with the velocity of another time: x_s = x_t + (t - s) / r (F(x_t, r) - x_t), r = t^power.
 
-    The idea of sampling with shifted times, in its simplest form.
+    power < 1 says that the state is worse than its time t. It is the idea of sampling with shifted times (Li et
+    al., ICLR 2024) with a fixed shift. To ask F at r and step with 1/t instead would multiply the velocity by
+    t^(power - 1) as well, and has no limit for many steps.
     """
 
-    def shifted_sample(
+    @torch.no_grad()
+    def sample(
         F: Restorer,
         y: Tensor,
         times: Sequence[float] | np.ndarray,
@@ -186,9 +189,15 @@ def shifted(power: float, sample: Sampler = samplers.indi) -> Sampler:
         generator: Generators | None = None,
         callback: Callback | None = None,
     ) -> Tensor:
-        return sample(lambda x, t: F(x, t**power), y, times, eps, schedule, generator, callback)
+        x = samplers.perturbed(y, eps, schedule, generator)
+        for i, t, s in samplers.pairs_of(times):
+            prediction = samplers.predict(F, x, t**power)
+            if callback is not None:
+                callback(i, t, s, x, prediction)
+            x = x + (t - s) / t**power * (prediction - x)
+        return x
 
-    return shifted_sample
+    return sample
 
 
 def matched(F: Restorer, x: Tensor, y: Tensor, eps: float, noise: Tensor, largest: float = 2.0) -> Sampler:

@@ -165,7 +165,7 @@ def evaluate(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(F, nn.Module):
         F = F.to(device)
-    restore = _with_precision(F, device, settings.precision)
+    restore = in_precision(F, device, settings.precision)
     size = (settings.crop, settings.crop) if settings.crop else None
     measured = metrics.per_image(metric_names, size)
     missing = metrics.missing(metric_names, size) | metrics.missing(set_names)
@@ -223,11 +223,12 @@ def evaluate(
     )
 
 
-def _with_precision(F: Restorer, device: torch.device, precision: str) -> Restorer:
-    """F computed in bf16 where `precision` asks for it; what it returns is float32 again."""
+def in_precision(F: Restorer, device: str | torch.device, precision: str) -> Restorer:
+    """F computed in bf16 where `precision` ("bf16-mixed") asks for it; what it returns is float32 again."""
+    kind = torch.device(device).type
 
     def restore(x: Tensor, t: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16-mixed"):
             return F(x, t).to(x.dtype)
 
     return restore

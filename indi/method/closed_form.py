@@ -125,10 +125,9 @@ def family_gain(lam: float, n: int, s: float, sigma: float, stop: float = 0.0) -
         lam: 1 is InDI, 0 Cold Diffusion.
         n: calls of F, at least 1.
         s, sigma: standard deviations of x and of the noise in y.
-        stop: 0 for n equal steps; else n - 1 equal steps from 1 to `stop` and one from there to 0, as
-            `solvers.stopped_times` has them.
+        stop: 0 for n equal steps; else the times before the last are drawn together into [stop, 1].
     """
-    times = [1 - (1 - stop) * i / (n - 1) for i in range(n)] if stop else [1 - i / n for i in range(n)]
+    times = [1 - (1 - stop) * i / n for i in range(n)]
     g = 1.0
     for t, later in zip(times, [*times[1:], 0.0], strict=True):
         a_g = gaussian_gain(t, s, sigma) * g

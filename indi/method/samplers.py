@@ -162,26 +162,29 @@ def cold_diffusion(
     return x
 
 
-def family(lam: float) -> Sampler:
+def family(lam: float, stop: float = 0.0) -> Sampler:
     """InDI (lam = 1), Cold Diffusion (lam = 0) and all between: x_s = x_t + (t - s) [F - lam y_t - (1 - lam) x_1].
 
     y_t = (x_t - (1 - t) F(x_t, t)) / t is the y that state and prediction agree with, x_1 = y + eps n the
     start. InDI steps away from the former, Cold Diffusion from the latter; lam weighs the two. An error of the
-    state is forgotten the faster the larger lam is (`closed_form.error_factor`). The last step returns
-    lam F(x_t, t) + (1 - lam) (x_t + t (F(x_t, t) - x_1)).
+    state is forgotten the faster the larger lam is (`closed_form.error_factor`).
 
     Args:
         lam: finite; outside [0, 1] the rule extrapolates.
+        stop: in [0, 1): the times are drawn together into [stop, 1], see `stopped`, so that the last step goes
+            from near `stop` to 0 in one. For lam = 1 it returns F(x_stop, stop) as the steps grow in number.
 
     Returns:
         A sampler with the arguments and the result of `indi`. It raises InDIError also for a schedule that
         adds noise on the way, for which only `indi` is derived.
 
     Raises:
-        InDIError: lam is not finite.
+        InDIError: lam is not finite, or `stop` is outside [0, 1).
     """
     if not math.isfinite(lam):
         raise InDIError(f"lam must be a finite number, 0 (Cold Diffusion) to 1 (InDI), not {lam!r}.")
+    if not 0 <= stop < 1:
+        raise InDIError(f"stop must be at least 0 and below 1, not {stop!r}.")
 
     @torch.no_grad()
     def sample(
@@ -198,8 +201,9 @@ def family(lam: float) -> Sampler:
                 f"the {schedule} schedule draws new noise at every step, and the family has no rule for it: "
                 "use schedule='constant', or samplers.indi."
             )
+        steps = pairs_of(stopped(times, stop))
         x = start = perturbed(y, eps, schedule, generator)
-        for i, t, s in pairs_of(times):
+        for i, t, s in steps:
             prediction = predict(F, x, t)
             if callback is not None:
                 callback(i, t, s, x, prediction)
@@ -207,6 +211,12 @@ def family(lam: float) -> Sampler:
         return x
 
     return sample
+
+
+def stopped(times: Sequence[float] | np.ndarray, stop: float) -> np.ndarray:
+    """The times with all but the last, 0, drawn together into [stop, 1]: t becomes stop + (1 - stop) t."""
+    grid = np.asarray(times, dtype=np.float64)
+    return np.append(stop + (1 - stop) * grid[:-1], grid[-1:])
 
 
 SAMPLERS: dict[str, Sampler] = {"indi": indi, "naive": naive, "cold_diffusion": cold_diffusion}

@@ -77,19 +77,6 @@ def front_times(n: int, knee: float = 0.9) -> np.ndarray:
     return np.concatenate([knee + (1 - knee) * early, knee * late[1:]])
 
 
-def stopped_times(n: int, stop: float) -> np.ndarray:
-    """n - 1 equal steps from 1 to `stop`, then one to 0: InDI returns F(x_stop, stop), however large n is.
-
-    Raises:
-        InDIError: n < 1, or `stop` is not inside (0, 1).
-    """
-    if not 0 < stop < 1:
-        raise InDIError(f"stop must be inside (0, 1), not {stop!r}.")
-    if n <= 1:
-        return uniform_times(n)
-    return np.append(stop + (1 - stop) * uniform_times(n - 1), 0.0)
-
-
 STEP_SCHEDULES: dict[str, Times] = {
     "uniform": uniform_times,
     "concave": lambda n: power_times(n, 0.5),

@@ -1,0 +1,127 @@
+"""Whether a sampler keeps its quality as its steps grow in number: rules for our own claims, fixed beforehand.
+
+They are no claims of the paper and stand in no list of them. Numbers and outcomes are those of the ledger:
+"reproduced" says that the claim holds here. Margins were fixed before any evaluation image was looked at.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from indi.claims.decide import not_worse, together
+from indi.claims.evidence import MARGINS, Measured, NotTested, Number, Verdict, independent, sign
+from indi.evaluation import metrics
+
+#: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
+#: lose; blocks and spectrum, which clean images have right, may be off by so much more than at the best.
+KEPT = {"lpips": 0.001, "blockiness": 0.02, "spectrum_gap": 0.05}
+
+#: Share of the best distance between sets that generation may lose.
+KEPT_DISTANCE = 0.05
+
+
+def keeps(found: Measured, sampler: str) -> Verdict:
+    """(a) At its largest N, against its own best N by LPIPS: LPIPS, blockiness and spectrum within `KEPT`.
+
+    Of the blockiness its distance from 1 counts. Where the largest N is the best, the claim holds at once, for
+    nothing has fallen; a sampler tried at one N only is not tested.
+
+    Raises:
+        NotTested: LPIPS or the others were not measured.
+    """
+    lpips = _lpips(found)
+    counts = found.steps(sampler)
+    if len(counts) < 2:
+        raise NotTested(f"{sampler} was tried at one N only")
+    best, most = found.best(lpips, [(sampler, n) for n in counts]), (sampler, counts[-1])
+    names = [lpips, *(name for name in KEPT if name in found.metrics())]
+    margins = [KEPT[name.partition("_")[0]] if name == lpips else KEPT[name] for name in names]
+    plain = [_worse(found, name, most, best) for name in names]
+    if best == most:
+        return Verdict("reproduced", f"N = {counts[-1]}, the largest, is its best by LPIPS", tuple(plain))
+    return not_worse(plain, margins, [_worse(found, name, most, best, len(names)) for name in names])
+
+
+def half_the_calls(found: Measured, sampler: str, baseline: str = "indi") -> Verdict:
+    """(b) With at most half the calls of the baseline's best N by LPIPS: not worse in LPIPS, at no lower PSNR.
+
+    "Not worse" is within the ledger's margins. Of the sampler's step counts that are few enough, the largest
+    is taken, not the best.
+
+    Raises:
+        NotTested: LPIPS was not measured, or the baseline is at its best with one step.
+    """
+    lpips = _lpips(found)
+    best = found.best(lpips, [(baseline, n) for n in found.steps(baseline)])
+    few = [n for n in found.steps(sampler) if 2 * n <= best[1]]
+    if not few:
+        raise NotTested(f"{baseline} is at its best with {best[1]} steps, and no N was tried at half of it")
+    key, names = (sampler, few[-1]), [lpips, "psnr"]
+    plain = [found.compare(name, key, best) for name in names]
+    wider = [found.compare(name, key, best, len(names)) for name in names]
+    return not_worse(plain, [MARGINS[name] for name in names], wider)
+
+
+def generates_as_well(sets: pd.DataFrame, sampler: str) -> Verdict:
+    """(d) The Fréchet distance of generated sets at the largest N within `KEPT_DISTANCE` of that at the best N.
+
+    Raises:
+        NotTested: no such distance was measured.
+    """
+    found = Measured(pd.DataFrame(columns=["image", "sampler", "steps", "metric", "value"]), sets)
+    names = [name for name in ("fid", "fd_squeeze") if name in found.metrics()][:1]
+    if not names:
+        raise NotTested("no Fréchet distance was measured (its weights are missing)")
+    keys = [(sampler, n) for n in found.steps(sampler)]
+    best, most = found.best(names[0], keys), keys[-1]
+    a, b = found.distance(names[0], most), found.distance(names[0], best)
+    difference = independent(a, b, 0.95)
+    what = f"{metrics.describe(names[0]).label}, {sampler} N = {most[1]} against its best N = {best[1]}"
+    number = Number(
+        what, difference.mean, difference.low, difference.high, difference.n, 0.95, sign(names[0])
+    )
+    if best == most:
+        return Verdict("reproduced", f"N = {most[1]}, the largest, is its best", (number,))
+    return not_worse([number], [KEPT_DISTANCE * b.mean], [number])
+
+
+def judged(found: Measured, sampler: str) -> dict[str, Verdict]:
+    """(a) and (b) of one task; what cannot be tested says why."""
+    out = {}
+    for name, rule in (("a", keeps), ("b", half_the_calls)):
+        try:
+            out[name] = rule(found, sampler)
+        except NotTested as reason:
+            out[name] = Verdict("not tested", str(reason))
+    return out
+
+
+def everywhere(by_task: dict[str, dict[str, Verdict]]) -> Verdict:
+    """(c) Both, on all tasks."""
+    every = [verdict for verdicts in by_task.values() for verdict in verdicts.values()]
+    if any(verdict.outcome == "not reproduced" for verdict in every):
+        return Verdict("not reproduced")
+    return together(every)
+
+
+def _worse(found: Measured, metric: str, a: tuple[str, int], b: tuple[str, int], family: int = 1) -> Number:
+    """a - b, of the blockiness that of the distances from 1; negative speaks for a."""
+    if metric != "blockiness":
+        return found.compare(metric, a, b, family)
+    rows = found.rows[found.rows["metric"] == metric]
+    off = Measured(rows.assign(value=(rows["value"] - 1).abs()))
+    return _flipped(off.compare(metric, a, b, family), "distance of the blockiness from 1")
+
+
+def _flipped(number: Number, what: str) -> Number:
+    said = number.what.partition(", ")[2]
+    return Number(
+        f"{what}, {said}", number.value, number.low, number.high, number.n, number.confidence, sign=-1
+    )
+
+
+def _lpips(found: Measured) -> str:
+    names = [name for name in found.metrics() if name.startswith("lpips")]
+    if not names:
+        raise NotTested("LPIPS was not measured (its weights are missing)")
+    return names[0]
