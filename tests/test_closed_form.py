@@ -197,6 +197,13 @@ def test_small_steps_forget_as_their_limit(J: float, lam: float) -> None:
     assert product == pytest.approx(closed_form.error_limit(lam, J, 0.9, 0.2), rel=1e-3)
 
 
+@pytest.mark.parametrize("lam", [-0.3, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("t", "s"), [(0.9, 0.8), (0.9, 0.0), (0.5, 0.1)])
+def test_errors_of_lost_frequencies_grow_as_the_signal(lam: float, t: float, s: float) -> None:
+    """Exact F of a frequency that y has lost, without noise: J = 1 / (1 - t). No lambda and no step changes it."""
+    assert closed_form.error_factor(lam, 1 / (1 - t), t, s) == pytest.approx((1 - s) / (1 - t), rel=1e-12)
+
+
 def test_what_is_forgotten_by_hand() -> None:
     assert closed_form.error_factor(1, 0, 0.8, 0.2) == pytest.approx(0.25)  # InDI, ignored by F: s/t
     assert closed_form.error_factor(1, 1, 0.8, 0.2) == 1  # InDI, passed on by F: never forgotten
