@@ -212,7 +212,12 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     "--profile", default="laptop", show_default=True, help="Whose model: smoke, laptop, gpu, paper."
 )
 @click.option("--steps", type=_count, default=10, show_default=True, help="N, the number of calls of F.")
-@click.option("--sampler", default="indi", show_default=True, help="indi, naive or cold_diffusion.")
+@click.option(
+    "--sampler",
+    default="indi",
+    show_default=True,
+    help="indi, naive, cold_diffusion, or anchored (ours, chapter 16).",
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
 )

@@ -382,3 +382,11 @@ def test_stopping_returns_the_prediction_there(n: int) -> None:
     assert times == pytest.approx([1 - 0.6 * i / n for i in range(n)])
     torch.testing.assert_close(x_0, steps[-1][-1], rtol=0, atol=1e-13)
     assert samplers.stopped([1.0, 0.5, 0.0], 0.0).tolist() == [1, 0.5, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 100])
+def test_our_sampler_has_its_closed_form(n: int) -> None:
+    one = torch.ones(1, 1, dtype=torch.float64)
+    gain = closed_form.family_gain(0.8, n, 1.5, 0.7, 0.2)
+    ours = samplers.sampler("anchored")(gaussian(1.5, 0.7), one, samplers.uniform_times(n))
+    assert ours.item() == pytest.approx(gain, rel=1e-12)
