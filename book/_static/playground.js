@@ -138,13 +138,13 @@
   }
 
   /* {gain, variance, mse} of the shown coordinate of x_0, without random numbers. */
-  function theory(model, sampler, n, p) {
+  function theory(model, sampler, n, p, points) {
     const noise = noiseOf(model, p);
     if (model === "gaussian") {
       const g = gain(sampler, n, 1, noise);
       return { gain: g, variance: outputVariance(g, 1, noise), mse: meanSquaredError(g, 1, noise) };
     }
-    return model === "lost" ? lostTheory(sampler, n, p) : toyTheory(sampler, n, MODELS[model].H[1], noise);
+    return model === "lost" ? lostTheory(sampler, n, p) : toyTheory(sampler, n, MODELS[model].H[1], noise, points);
   }
 
   /* Every sampler is a matrix here: x_0 = A x_1. Its rows come from running the unit vectors. */
@@ -387,7 +387,7 @@
     if (key !== curvesKey) {
       curvesKey = key;
       curves = {};
-      SAMPLERS.forEach((name) => { curves[name] = CURVE.map((n) => theory(now.model, name, n, p)); });
+      SAMPLERS.forEach((name) => { curves[name] = CURVE.map((n) => theory(now.model, name, n, p, 100)); }); // fewer points: fine enough for a line
     }
   }
 
@@ -400,7 +400,7 @@
     const lost = now.model === "lost", toy = now.model.startsWith("toy");
     const spread = `The variance of x₀ is ${v}; the right value is 1.`;
     if (lost && p.eps === 0) {
-      return `Without noise, y holds no trace of the lost coordinate. Every sampler and every N give E[x | y], a line. ${spread}`;
+      return `Without noise there is nothing that detail could be made from. Every sampler and every N return E[x | y], the points of a line. ${spread}`;
     }
     if (p.n === 1) {
       return `One step: every sampler returns F(y, 1), the average of all x that fit y. ${spread} An average varies too little.`;
