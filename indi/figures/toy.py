@@ -1,4 +1,4 @@
-"""Plots of the toy example: Fig. 1, its paths stopped at some times, and the same as an animation."""
+"""Plots of the toy example: Fig. 1, and its paths stopped at some times."""
 
 from __future__ import annotations
 
@@ -81,50 +81,3 @@ def toy_steps(runs: Sequence[ToyRun], shown: Sequence[float], limit: float = 3.0
             ax.set_title(f"t = {t:g}")
         row[0].set_ylabel(run.title, fontsize=9)
     return figure
-
-
-def toy_animation(runs: Sequence[ToyRun], points: int = 60, limit: float = 3.2, seconds: float = 4.0) -> str:
-    """The same as a small animation, HTML with an inline SVG: no script, no outside request.
-
-    It stands still until the reader ticks its box, and stays still for readers who asked their
-    system for less motion.
-    """
-    size, frames = 220, len(runs[0].times)
-
-    def place(p: np.ndarray) -> tuple[float, float]:
-        return (p[0] + limit) / (2 * limit) * size, (limit - p[1]) / (2 * limit) * size
-
-    groups = []
-    for i in range(frames):
-        dots = [f'<text x="6" y="{size + 16}">t = {runs[0].times[i]:.2f}</text>']
-        for panel, run in enumerate(runs):
-            for p in run.states[i][:points]:
-                u, v = place(p)
-                dots.append(f'<circle cx="{u + panel * (size + 10):.0f}" cy="{v:.0f}" r="2.5"/>')
-        last = " indi-last" if i == frames - 1 else ""
-        delay = -seconds * (1 - i / frames)
-        groups.append(f'<g class="indi-frame{last}" style="animation-delay:{delay:.2f}s">{"".join(dots)}</g>')
-    modes = "".join(
-        f'<circle class="indi-mode" cx="{place(m)[0] + panel * (size + 10):.0f}" cy="{place(m)[1]:.0f}" r="6"/>'
-        for panel, run in enumerate(runs)
-        for m in run.modes
-    )
-    boxes = "".join(f'<rect x="{p * (size + 10)}" width="{size}" height="{size}"/>' for p in range(len(runs)))
-    width = len(runs) * (size + 10) - 10
-    return f"""<div class="indi-toy"><style>
-.indi-toy svg {{ max-width: {width}px; width: 100%; background: white; display: block; }}
-.indi-toy rect {{ fill: none; stroke: #767676; }}
-.indi-toy .indi-mode {{ fill: {ORANGE}; }}
-.indi-toy .indi-frame {{ opacity: 0; fill: {BLUE}; font: 12px sans-serif; }}
-.indi-toy .indi-last {{ opacity: 1; }}
-.indi-toy input:checked ~ svg .indi-frame {{ animation: indi-toy {seconds}s step-end infinite; }}
-@keyframes indi-toy {{ 0% {{ opacity: 1; }} {100 / frames:.3f}% {{ opacity: 0; }} 100% {{ opacity: 0; }} }}
-@media (prefers-reduced-motion: reduce) {{
-  .indi-toy input, .indi-toy label {{ display: none; }}
-  .indi-toy input:checked ~ svg .indi-frame {{ animation: none; }}
-}}
-</style>
-<input type="checkbox" id="indi-toy-play"> <label for="indi-toy-play">play the paths from t = 1 to t = 0</label>
-<svg viewBox="-1 -1 {width + 2} {size + 22}" role="img"
-  aria-label="The iterates of InDI move from the observed points to the modes.">
-{boxes}{modes}{"".join(groups)}</svg></div>"""
