@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from indi import closed_form, samplers, solvers
+from indi.method import closed_form, samplers, solvers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
 

@@ -10,8 +10,9 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from indi import closed_form, figures, paths, samplers
-from indi.process import randn_like
+from indi import figures, paths
+from indi.method import closed_form, samplers
+from indi.method.process import randn_like
 
 
 def still(n: int = 50, particles: int = 24, s: float = 1.0, sigma: float = 1.0) -> Figure:
