@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import pandas as pd
@@ -26,6 +27,9 @@ from indi.book import run as runner
 from indi.errors import InDIError, unknown
 from indi.files import replacing
 from indi.records import provenance
+
+if TYPE_CHECKING:
+    from indi.claims import Entry
 
 #: Folders of book/ that are made, not written.
 GENERATED = ("_build", "notebooks", "results")
@@ -163,8 +167,7 @@ def assemble(profile: str) -> None:
         executed = runner.executed_path(source.stem, profile)
         page = book / "notebooks" / source.name
         if executed.is_file():
-            short = findings.in_short(source.stem, profile, entries)
-            wanted[page] = _page(source, executed, results / "figures", short)
+            wanted[page] = _page(source, executed, results / "figures", profile, entries)
         else:
             wanted[page] = _placeholder(source, profile)
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
@@ -186,12 +189,14 @@ def assemble(profile: str) -> None:
                 path.unlink()
 
 
-def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
-    """The executed notebook as a page: with its figures, today's prose, and under its title what was found.
+def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Sequence[Entry]) -> bytes:
+    """The executed notebook as a page: with its figures, today's prose and verdicts, and what was found on top.
 
     The prose is taken from `source` where the code is still the one that was executed: it changes no
     number, so that a better sentence needs no new run.
     """
+    from indi.book import summaries as findings
+
     page = nbformat.read(executed, as_version=4)
     pages.embed_figures(page, figures)
     ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
@@ -200,7 +205,8 @@ def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
         for cell, now in zip(ours, written, strict=True):
             if cell.cell_type == "markdown":
                 cell.source = now.source
-    if short:
+    findings.render(page, source.stem, profile, entries)
+    if short := findings.in_short(source.stem, profile, entries):
         page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
     return (nbformat.writes(page) + "\n").encode()
 
