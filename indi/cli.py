@@ -370,25 +370,22 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-def publish(profile: str) -> None:
-    """Write the numbers of a profile to results/PROFILE/published.csv, the measure of later reruns."""
-    from indi.book import compare as reference
+@click.option(
+    "--against", default="HEAD", show_default=True, help="A commit, or a folder with the published results."
+)
+def compare(profile: str, against: str) -> None:
+    """Say how the numbers of the tables that were run again differ from the published ones.
 
-    click.echo(reference.publish(profile))
-
-
-@main.command()
-@_profile
-def compare(profile: str) -> None:
-    """Say how the numbers of a profile differ from the published ones.
-
-    Exit code 0: all are the same or inside their published 95 % intervals. 2: some are outside or missing.
+    What it finds is written to results/PROFILE/compared.json. Exit code 0: all are the same or inside their
+    published 95 % intervals. 2: some are outside or missing.
     """
-    from indi.book import compare as reference
+    from indi.book import compare as comparing
 
-    found = reference.compare(profile)
-    click.echo(reference.text(found))
-    sys.exit(0 if reference.as_published(found) else 2)
+    found = comparing.compare(profile, against)
+    click.echo(comparing.text(found))
+    if path := comparing.record(found, profile, against):
+        click.echo(path)
+    sys.exit(0 if comparing.as_published(found) else 2)
 
 
 @main.command()

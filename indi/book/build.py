@@ -302,7 +302,7 @@ def summary(profile: str, started: float) -> str:
         now = run is not None and _epoch(run) >= int(started)
         ran += now
         failed |= row.state == "failed"
-        unless = "kept as published; RETRAIN=1 trains it" if path.stem in kept else ""
+        unless = "kept as it is; RETRAIN=1 trains it" if path.stem in kept else ""
         lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else unless}")
     seconds = datetime.now().timestamp() - started
     page = paths.root() / "book" / "_build" / "html" / "index.html"

@@ -161,18 +161,19 @@ def _levels(rows: pd.DataFrame, sets: Table | None) -> list[str]:
 
     def change(metric: str, a: tuple[str, int], b: tuple[str, int]) -> str:
         found = evaluation.difference(rows, metric, a, b)
-        unit = metrics.describe(metric).unit
-        return f"{_label(metric)} {interval((found.mean, found.low, found.high), metric, plus=True)} {unit}".rstrip()
+        shown = interval((found.mean, found.low, found.high), metric, plus=True)
+        return f"{shown} {metrics.describe(metric).unit}".strip()
 
     lines = [
-        f"- **One step** against the degraded image: {change('psnr', one, start)} (to {means[*one, 'psnr']:.2f} dB), "
-        f"{change(lpips, one, start)} (to {means[*one, lpips]:.3f})."
+        f"- **One step** against the degraded image: PSNR {means[*start, 'psnr']:.2f} → "
+        f"{means[*one, 'psnr']:.2f} dB ({change('psnr', one, start)}), {_label(lpips)} "
+        f"{means[*start, lpips]:.3f} → {means[*one, lpips]:.3f} ({change(lpips, one, start)})."
     ]
     if best != 1:
         detail = [means["indi", n, "detail_ratio"] for n in (1, best)]
         lines.append(
             f"- **{best} steps**, the best of those tried by {_label(lpips)}, against one: "
-            f"{change('psnr', ('indi', best), one)}, {change(lpips, ('indi', best), one)}; "
+            f"PSNR {change('psnr', ('indi', best), one)}, {_label(lpips)} {change(lpips, ('indi', best), one)}; "
             f"detail ratio {detail[0]:.2f} → {detail[1]:.2f} (1 is that of the truth)."
         )
     else:
@@ -180,8 +181,8 @@ def _levels(rows: pd.DataFrame, sets: Table | None) -> list[str]:
     if sets is not None and len(sets.rows):
         lines.append(f"- **Distances between sets**: {_distances(sets.rows, best)}.")
     said = [
-        f"{LOOKS[name].label} {change('psnr', (name, most), ('indi', most))}, "
-        f"{change(lpips, (name, most), ('indi', most))}"
+        f"{LOOKS[name].label} PSNR {change('psnr', (name, most), ('indi', most))}, "
+        f"{_label(lpips)} {change(lpips, (name, most), ('indi', most))}"
         for name in ("naive", "cold_diffusion")
         if most > 1 and (name, most, "psnr") in means.index
     ]
