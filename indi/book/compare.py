@@ -66,8 +66,17 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
                 continue
             before = pd.read_csv(old) if old.is_file() else None
             after = results.load(name, profile).rows if new.is_file() else None
-            found.append(_compare(before, after).assign(table=name))
+            try:
+                found.append(_compare(before, after).assign(table=name))
+            except _Ambiguous as where:
+                raise InDIError(
+                    f"table {name} has several values of {where}: give it a column that tells them apart, or `image`."
+                ) from where
     return pd.concat(found, ignore_index=True)
+
+
+class _Ambiguous(Exception):
+    """A table has two numbers in one place, which its text names."""
 
 
 @contextmanager
@@ -132,10 +141,7 @@ def _numbers(rows: pd.DataFrame | None) -> pd.DataFrame:
         rows = rows.melt("setting", var_name="metric")
     found = rows.dropna(subset="value").reindex(columns=[*keys, "value", "low", "high"]).set_index(keys)
     if found.index.has_duplicates:
-        raise InDIError(
-            f"a table has several values of {', '.join(found.index[found.index.duplicated()][0])}: give it a "
-            "column that tells them apart, or `image`."
-        )
+        raise _Ambiguous(", ".join(found.index[found.index.duplicated()][0]))
     return found
 
 
