@@ -66,17 +66,8 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
                 continue
             before = pd.read_csv(old) if old.is_file() else None
             after = results.load(name, profile).rows if new.is_file() else None
-            try:
-                found.append(_compare(before, after).assign(table=name))
-            except _Ambiguous as where:
-                raise InDIError(
-                    f"table {name} has several values of {where}: give it a column that tells them apart, or `image`."
-                ) from where
+            found.append(_compare(before, after).assign(table=name))
     return pd.concat(found, ignore_index=True)
-
-
-class _Ambiguous(Exception):
-    """A table has two numbers in one place, which its text names."""
 
 
 @contextmanager
@@ -139,10 +130,10 @@ def _numbers(rows: pd.DataFrame | None) -> pd.DataFrame:
         numeric = rows.select_dtypes("number").astype(float)
         rows = numeric.assign(setting=[f"row {i + 1}" for i in range(len(rows))])
         rows = rows.melt("setting", var_name="metric")
-    found = rows.dropna(subset="value").reindex(columns=[*keys, "value", "low", "high"]).set_index(keys)
-    if found.index.has_duplicates:
-        raise _Ambiguous(", ".join(found.index[found.index.duplicated()][0]))
-    return found
+    found = rows.dropna(subset="value").reindex(columns=[*keys, "value", "low", "high"])
+    twice = found.groupby(keys).cumcount()  # two rows that nothing tells apart but their order
+    found["setting"] += twice.map(lambda k: f" #{k + 1}" if k else "")
+    return found.set_index(keys)
 
 
 def _add_intervals(numbers: pd.DataFrame, rows: pd.DataFrame, wanted: np.ndarray) -> None:
@@ -182,12 +173,14 @@ def record(comparison: pd.DataFrame, profile: str, against: str = "HEAD") -> Pat
     """
     if comparison.empty:
         return None
-    counts = {str(name): _counts(rows) for name, rows in comparison.groupby("table")}
+    counts = _counts(comparison)
+    git = ["git", "-C", str(paths.root()), "rev-parse", against]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     found = {
         "profile": profile,
-        "against": Path(against).name if Path(against).is_dir() else _commit(against),
-        "numbers": _counts(comparison),
-        "tables": counts,
+        "against": Path(against).name if Path(against).is_dir() else commit,
+        "numbers": counts.sum().to_dict(),
+        "tables": counts.to_dict("index"),
         **provenance.collect(),
     }
     path = paths.results(profile) / "compared.json"
@@ -196,44 +189,32 @@ def record(comparison: pd.DataFrame, profile: str, against: str = "HEAD") -> Pat
     return path
 
 
-def _commit(revision: str) -> str:
-    ran = subprocess.run(
-        ["git", "-C", str(paths.root()), "rev-parse", revision], capture_output=True, text=True, check=False
-    )
-    return ran.stdout.strip() or revision
-
-
-def _counts(rows: pd.DataFrame) -> dict[str, int]:
-    return {state: int(count) for state in STATES if (count := (rows["state"] == state).sum())}
+def _counts(comparison: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers of a table (row) are in a state (column)."""
+    counts = pd.crosstab(comparison["table"], comparison["state"])
+    return counts.reindex(columns=[state for state in STATES if state in counts])
 
 
 def text(comparison: pd.DataFrame, most: int = 10) -> str:
     """What `compare` found: a line for each table that was run again, the numbers farthest outside, and the sum."""
     if comparison.empty:
         return "nothing was run again: these are the published numbers themselves"
-    width = max(len(name) for name in comparison["table"]) + 2
-    lines = [f"{'table':<{width}}" + "".join(f"{state:>9}" for state in STATES)]
-    for name, rows in comparison.groupby("table", sort=False):
-        counts = _counts(rows)
-        lines.append(f"{name:<{width}}" + "".join(f"{counts.get(state, 0):>9}" for state in STATES))
+    counts = _counts(comparison)
+    lines = [counts.rename_axis(columns=None, index=None).to_string()]
     outside = comparison[comparison["state"] == "outside"]
     if len(outside):
         # distance to the interval in widths of it; those without an interval first
         beyond = np.maximum(outside["low"] - outside["now"], outside["now"] - outside["high"])
         excess = (beyond / (outside["high"] - outside["low"])).fillna(np.inf)
-        ranked = outside.loc[excess.sort_values(ascending=False, kind="stable").index]
+        ranked = outside.loc[excess.sort_values(ascending=False, kind="stable").index].head(most)
         lines += ["", f"outside the published interval, {len(outside)} numbers, the farthest first:"]
-        lines += [_line(row) for row in ranked.head(most).itertuples()]
-    counts = _counts(comparison)
-    said = ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
+        lines += [
+            f"  {row.table}, {row.setting}, {row.metric}: {row.now:.6g} now, {row.published:.6g} "
+            f"[{row.low:.6g}, {row.high:.6g}] published".replace("[nan, nan]", "[no interval]")
+            for row in ranked.itertuples()
+        ]
+    said = ", ".join(f"{count} {state}" for state, count in counts.sum().items())
     if as_published(comparison):
         return "\n".join([*lines, "", f"as published: {said}"])
-    return "\n".join(
-        [*lines, "", f'not all as published: {said}; see "Did I get the same numbers?" in book/rerun.md']
-    )
-
-
-def _line(row: Any) -> str:
-    bounds = "no interval" if np.isnan(row.low) else f"{row.low:.6g}, {row.high:.6g}"
-    where = ", ".join(part for part in (row.table, row.setting, row.metric) if part)
-    return f"  {where}: {row.now:.6g} now, {row.published:.6g} [{bounds}] published"
+    more = 'see "Did I get the same numbers?" in book/rerun.md'
+    return "\n".join([*lines, "", f"not all as published: {said}; {more}"])

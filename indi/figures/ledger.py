@@ -154,19 +154,15 @@ def badge(outcome: Outcome, narrow: bool = False) -> str:
 
 def overview(entries: Sequence[Entry]) -> str:
     """A table of badges: a row per claim, a column per task."""
-    heads = ["claim", *(task.replace("_", " ") for task in TASKS), "–"]
     rows = []
     for title in dict.fromkeys(entry.claim.title for entry in entries):
-        cells = []
-        for task in (*TASKS, ""):
-            found = [e for e in entries if e.claim.title == title and e.claim.task == task]
-            cells.append(
-                f'<a href="#{_anchor(found[0])}">{badge(found[0].verdict.outcome, narrow=True)}</a>'
-                if found
-                else ""
-            )
-        rows.append([html.escape(title), *cells])
-    return _table(heads, rows)
+        found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
+        badges = {
+            task: f'<a href="#{_anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
+            for task, entry in found.items()
+        }
+        rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
+    return _table(["claim", *(task.replace("_", " ") for task in TASKS), "–"], rows)
 
 
 def details(entries: Sequence[Entry], profile: str) -> str:
@@ -175,34 +171,28 @@ def details(entries: Sequence[Entry], profile: str) -> str:
     for entry in entries:
         claim, verdict = entry.claim, entry.verdict
         task = f" ({claim.task.replace('_', ' ')})" if claim.task else ""
-        words = (
-            f"“{html.escape(claim.words)}”" if claim.quoted else f"{html.escape(claim.words)} (not verbatim)"
-        )
-        rows = [
-            ["the paper", f"{words} <i>{html.escape(claim.place)}</i>"],
-            ["rule", html.escape(claim.test)],
-            [
-                "verdict",
-                badge(verdict.outcome) + (f" {html.escape(verdict.reason)}" if verdict.reason else ""),
-            ],
+        words = html.escape(claim.words)
+        words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
+        trained_on, commits = (", ".join(filter(None, some)) for some in (entry.trained_on, entry.commits))
+        data = [
+            entry.state,
+            f"profile {profile}",
+            f"trained on {trained_on}" if trained_on else "",
+            f"commit {commits}" if commits else "",
+            *entry.problems,
         ]
-        if verdict.numbers:
-            rows.append(["numbers", _numbers(verdict.numbers)])
-        state = f"{entry.state}; profile {profile}"
-        if entry.trained_on and any(entry.trained_on):
-            state += f"; trained on {', '.join(filter(None, entry.trained_on))}"
-        if entry.commits:
-            state += f"; commit {', '.join(entry.commits)}"
-        if entry.problems:
-            state += "; " + "; ".join(entry.problems)
-        rows.append(["data", html.escape(state)])
         command = html.escape(entry.command.format(profile=profile))
-        rows.append(
-            ["chapter", f'<a href="{claim.chapter}.html">{claim.chapter}</a>, <code>{command}</code>']
-        )
+        rows = {
+            "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
+            "rule": html.escape(claim.test),
+            "verdict": f"{badge(verdict.outcome)} {html.escape(verdict.reason)}".strip(),
+            "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
+            "data": html.escape("; ".join(filter(None, data))),
+            "chapter": f'<a href="{claim.chapter}.html">{claim.chapter}</a>, <code>{command}</code>',
+        }
         cards.append(
             f'<h3 id="{_anchor(entry)}" style="margin-top:1.6em;font-size:1.05em">{html.escape(claim.title)}{task}'
-            f"</h3>{_table(None, rows)}"
+            f"</h3>{_table(None, [row for row in rows.items() if row[1]])}"
         )
     return "\n".join(cards)
 
