@@ -96,7 +96,7 @@ def foot(notebook: str, profile: str, entries: Sequence[Entry]) -> list[tuple[st
             lines.append(ledger.restores(rows, what))
     lines.append(ledger.sentences(claims_of(notebook, entries)))
     if sure := _how_sure(notebook, profile, entries):
-        lines.append(f"\nAll this: {sure}.")
+        lines.append(f"\nWhat it rests on: {sure}.")
     return [*shown, ("text/markdown", "\n".join(lines))]
 
 

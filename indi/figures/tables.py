@@ -116,4 +116,4 @@ def not_measured(missing: Mapping[str, str]) -> str:
 
 def footing(ours: Recipe, images: int) -> str:
     """A sentence: on how much less than the paper's experiment the findings rest."""
-    return f"All this: {ledger.rests_on([{'recipe': as_dict(ours)}], images)}."
+    return f"What it rests on: {ledger.rests_on([{'recipe': as_dict(ours)}], images)}."
