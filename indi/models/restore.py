@@ -126,7 +126,10 @@ def restore_all(
             F = tiled(network, side, halo, stride, bar.update)
             generator = torch.Generator().manual_seed(seed)
             started = time.perf_counter()
-            (restored,) = to_arrays(sample(F, y, times, recipe.eps, recipe.schedule, generator))
+            x = sample(F, y, times, recipe.eps, recipe.schedule, generator)
+            if not x.isfinite().all():
+                raise InDIError(f"{source}: the model of {recipe.task} gives no numbers here: train it anew.")
+            (restored,) = to_arrays(x)
             seconds = time.perf_counter() - started
         write_image(output, restored, picture.profile)
         return Restored(output, height, width, side if side < max(height, width) else None, seconds)
