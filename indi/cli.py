@@ -68,11 +68,19 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
 )
-def run(notebook: Path, profile: str, assignments: tuple[str, ...]) -> None:
+@click.option(
+    "--cell-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="Hours after which a cell is stopped.",
+)
+def run(notebook: Path, profile: str, assignments: tuple[str, ...], cell_limit: float) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
     from indi.book import run as runner
 
-    click.echo(runner.run_notebook(notebook, profile, runner.parse_parameters(list(assignments))))
+    parameters = runner.parse_parameters(list(assignments))
+    click.echo(runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit))
 
 
 @main.group(name="recipe")

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -284,8 +283,8 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     checkpoints.save_state(project, 1, before)
     checkpoints.save_weights(project / "weights.safetensors", {"w": torch.zeros(3)}, {})
     # the temporary file that is about to be written lies on a full disk
-    monkeypatch.setattr("uuid.uuid4", lambda: SimpleNamespace(hex="0" * 32))
-    path.with_name(f".{path.stem}.00000000.partial{path.suffix}").symlink_to("/dev/full")
+    monkeypatch.setattr("indi.files._mark", lambda: "mark")
+    path.with_name(f".{path.stem}.mark.partial{path.suffix}").symlink_to("/dev/full")
     writers: dict[str, Callable[[], object]] = {
         "state": lambda: checkpoints.save_state(project, 2, {**before, "step": 2}),
         "weights": lambda: checkpoints.save_weights(path, {"w": torch.ones(3)}, {}),
