@@ -37,7 +37,9 @@ if missing := [name for name in NOTEBOOKS if name not in NEEDS]:
 
 # What would train for hours stays as published, and nothing waits for it (RETRAIN=1 trains it).
 KEPT = reuse.kept(PROFILE)
-RUN = [name for name in NOTEBOOKS if name not in KEPT]
+# What `indi reproduce --anyway` leaves out, because its images are not here.
+SKIPPED = str(config.get("skip", "")).split("+")
+RUN = [name for name in NOTEBOOKS if name not in KEPT and name not in SKIPPED]
 
 # Outputs are stamps, which say "the last run succeeded". Were the executed notebook an output,
 # Snakemake would delete the last good one before the job starts. Its `update()` flag would put it

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from indi import __version__
-from indi.errors import InDIError, printable
+from indi.errors import InDIError, printable, require
 
 
 class _Group(click.Group):
@@ -81,6 +81,17 @@ def run(notebook: Path, profile: str, assignments: tuple[str, ...], cell_limit: 
 
     parameters = runner.parse_parameters(list(assignments))
     click.echo(runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit))
+
+
+@main.command()
+@_profile
+@click.option("--cores", default="all", show_default=True, help="Processors to use at once.")
+@click.option("--anyway", is_flag=True, help="Leave out the chapters whose images are not here.")
+def reproduce(profile: str, cores: str, anyway: bool) -> None:
+    """Run every notebook that is not up to date, then build the book; `make reproduce` calls this."""
+    from indi.book import reproduce as workflow
+
+    sys.exit(workflow.reproduce(profile, cores, anyway=anyway, say=click.echo))
 
 
 @main.group(name="recipe")
@@ -442,10 +453,30 @@ def compare(profile: str, against: str) -> None:
 
 
 @main.command()
+def readme() -> None:
+    """Write the results that README.md shows, and its picture, anew from those of the laptop profile."""
+    from indi.book import readme as page
+
+    click.echo(page.write())
+
+
+@main.command()
 @_profile
 def book(profile: str) -> None:
     """Build the book from the executed notebooks and results of a profile."""
+    from indi import paths
     from indi.book import build as building
+    from indi.files import only_one
+    from indi.progress import report
 
-    building.assemble(profile)
-    click.echo(building.build(profile))
+    require("jupyter_book", "book")
+    with only_one(paths.root() / "book" / "_build" / ".lock", f"indi book --profile {profile}"):
+        report("begins", "book")
+        try:
+            building.assemble(profile)
+            page = building.build(profile)
+        except InDIError:
+            report("fails", "book")
+            raise
+        report("ends", "book")
+    click.echo(page)

@@ -161,7 +161,9 @@ def only_one(lock: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
         held.acquire()
     try:
         now = datetime.now().strftime("%Y-%m-%d %H:%M")
-        note.write_text(f"process {os.getpid()} on {platform.node()} ({doing}, since {now})", encoding="utf-8")
+        note.write_text(
+            f"process {os.getpid()} on {platform.node()} ({doing}, since {now})", encoding="utf-8"
+        )
         yield
     finally:
         note.unlink(missing_ok=True)

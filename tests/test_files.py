@@ -142,7 +142,10 @@ def test_one_at_a_time_and_the_others_know_whom_they_wait_for(
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(lock), "1"], stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         first.stdout.readline()
-        with pytest.raises(InDIError, match=f"process {first.pid} .*the first"), only_one(lock, "x", wait=False):
+        with (
+            pytest.raises(InDIError, match=f"process {first.pid} .*the first"),
+            only_one(lock, "x", wait=False),
+        ):
             pass
         with only_one(lock, "the second"):
             assert first.poll() is not None or first.wait(5) == 0

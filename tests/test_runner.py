@@ -104,7 +104,9 @@ def test_a_dead_kernel_is_a_failure_that_says_so(project: Path) -> None:
     notebook = write_notebook(
         project / "notebooks" / "01_toy_example.ipynb", "import os, signal\nos.kill(os.getpid(), 9)"
     )
-    with pytest.raises(InDIError, match=r"process died in cell \[3\] `import os, signal`, most often for lack of memory"):
+    with pytest.raises(
+        InDIError, match=r"process died in cell \[3\] `import os, signal`, most often for lack of memory"
+    ):
         runner.run_notebook(notebook)
     assert left_in(project / "results/smoke/notebooks") == {"01_toy_example.failed.ipynb"}
 

@@ -24,6 +24,7 @@ from indi import paths
 from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
+from indi.progress import report
 from indi.records import provenance
 
 #: Those of `recipes.PROFILES`, written out because importing the recipes takes seconds.
@@ -31,9 +32,6 @@ PROFILES = ("smoke", "laptop", "gpu", "paper")
 
 CELL_LIMIT = 24.0
 """Hours that one cell may take: more than any training of the laptop, and less than for ever."""
-
-REPORTING = "INDI_REPORT"
-"""Where this variable is set, runs tell `indi reproduce` on standard output when they begin and end."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +174,13 @@ def run_notebook(
     target = executed_path(notebook.stem, profile)
     doing = f"indi run {notebook.name} --profile {profile}"
     with _interruptible(), only_one(target.with_name(f".{notebook.stem}.lock"), doing):
-        _report("begins", notebook.stem)
+        report("begins", notebook.stem)
         try:
             _run(notebook, target, given, cell_limit, _show(progress))
         except InDIError:
-            _report("fails", notebook.stem)
+            report("fails", notebook.stem)
             raise
-        _report("ends", notebook.stem)
+        report("ends", notebook.stem)
     return target
 
 
@@ -283,11 +281,6 @@ def _started(executed: Path) -> str:
         return str(metadata["papermill"]["start_time"])
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-def _report(event: str, notebook: str) -> None:
-    if REPORTING in os.environ:
-        print(f"{REPORTING} {event} {notebook}", flush=True)
 
 
 def _keep_failed(partial: Path, notebook: Path, failed: Path) -> None:
