@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -74,9 +75,11 @@ def test_conda_and_make_install_what_pyproject_says() -> None:
     *plain, pip = conda["dependencies"]
     python = next(Requirement(text) for text in plain if text.startswith("python"))
     assert {Requirement(text).name for text in plain} == {"python", "pip"}
-    assert str(SpecifierSet(PROJECT["requires-python"])) in str(python.specifier).split(",")
-    assert pip["pip"] == ["-c constraints.txt", "-e .[test]"]
-    assert '-c constraints.txt -e ".[test]"' in (CHECKOUT / "Makefile").read_text()
+    assert python.specifier == SpecifierSet(PROJECT["requires-python"])
+    assert pip["pip"] == ["-c constraints.txt", "-e .[book,workflow,test]"]
+    makefile = (CHECKOUT / "Makefile").read_text()
+    assert '-c constraints.txt -e ".[$(EXTRAS)]"' in makefile
+    assert "EXTRAS := book,workflow,test\n" in makefile
     for supported in ("3.11", "3.12", "3.13"):
         assert supported in python.specifier
         assert supported in SpecifierSet(PROJECT["requires-python"])
@@ -101,7 +104,7 @@ def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
     )
     assert ran.returncode != 0
     assert ran.stderr.splitlines()[0] == (
-        "Python 3.11 or later is needed, this is 3.10: make PYTHON=python3.12"
+        "Python 3.11, 3.12 or 3.13 is needed, this is 3.10: make PYTHON=python3.12"
     )
     assert not (tmp_path / ".venv").exists()
 
@@ -130,12 +133,25 @@ def test_the_book_is_the_published_one_and_a_reproduction_the_smallest(tmp_path:
     assert "indi book --profile smoke\n" in dry(tmp_path, "book", "PROFILE=smoke")
     assert "indi book --profile gpu\n" in dry(tmp_path, "book", PROFILE="gpu")
     for words in ([], ["reproduce"]):
-        assert "profile=smoke" in dry(tmp_path, *words)
-    both = dry(tmp_path, "reproduce", PROFILE="laptop")
-    assert "profile=laptop" in both
-    assert "indi compare --profile laptop" in both
+        assert "indi reproduce --profile smoke" in dry(tmp_path, *words)
+    assert "indi reproduce --profile laptop --cores all" in dry(tmp_path, "reproduce", PROFILE="laptop")
+    assert "--anyway" in dry(tmp_path, "reproduce", "ANYWAY=1")
     assert "results/smoke" in dry(tmp_path, "clean")
     assert "laptop" not in dry(tmp_path, "clean", "PROFILE=laptop")
+
+
+def test_everything_that_is_distributed_has_terms() -> None:
+    assert PROJECT["license"] == "MIT"
+    assert (CHECKOUT / "LICENSE").read_text().startswith("MIT License\n")
+    citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    assert citation["license"] == PROJECT["license"]
+    assert citation["version"] == metadata.version("indi")
+    weights = (CHECKOUT / "LICENSE-WEIGHTS.md").read_text()
+    for done in (CHECKOUT / "results").glob("*/models/*/done.json"):
+        recipe = json.loads(done.read_text())["recipe"]
+        assert recipe["task"] in weights
+        for name in recipe["data"].split("+"):
+            assert f"`{name}`" in weights
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

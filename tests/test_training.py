@@ -296,6 +296,14 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     assert not checkpoints.load_weights(project / "weights.safetensors", {})["w"].any()
 
 
+def test_more_devices_than_there_are_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    chosen = recipes.recipe("jpeg", "smoke")
+    with pytest.raises(InDIError, match="10 devices were asked for, and 2 cores are here"):
+        training.train(chosen, training.Execution(accelerator="cpu", devices=10))
+    assert not (project / "runs").exists()
+
+
 def test_divergence_stops_the_training(project: Path) -> None:
     with pytest.raises(InDIError, match="lower learning_rate"):
         training.train(small(learning_rate=1e9, steps=40))

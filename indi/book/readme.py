@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
@@ -37,7 +38,11 @@ def write() -> Path:
         with replacing(path) as partial:
             partial.write_text(new, encoding="utf-8")
     picture = paths.root() / PICTURE
-    with replacing(picture) as partial, patch.object(sys, "argv", ["example.py", "jpeg", str(partial)]):
+    with (
+        replacing(picture) as partial,
+        patch.object(sys, "argv", ["example.py", "jpeg", str(partial)]),
+        redirect_stdout(None),
+    ):
         runpy.run_path(str(paths.root() / "example.py"))
     return path
 

@@ -8,6 +8,7 @@ of (seed, step) alone, so that weights, averages, optimiser and step number are 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,13 +17,12 @@ from pathlib import Path
 
 import lightning_fabric as lf
 import torch
-from filelock import FileLock
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from indi.errors import InDIError
-from indi.files import writable
+from indi.files import only_one, writable
 from indi.training import loop
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
@@ -66,7 +66,7 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     if not finished(wanted):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
-        with _only_one(fabric, folder):
+        with _only_one(fabric, recipe, folder):
             if not finished(wanted):
                 loop.run(recipe, execution, fabric, folder)
     return load(wanted)
@@ -80,6 +80,13 @@ def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
     accelerator = execution.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.device_count() if accelerator == "cuda" else os.cpu_count() or 1
+    # torchrun has counted what it starts; without it Fabric would start as many processes itself
+    if accelerator in ("cpu", "cuda") and 0 < there < execution.devices and "LOCAL_RANK" not in os.environ:
+        raise InDIError(
+            f"{execution.devices} devices were asked for, and {there} {'GPUs' if accelerator == 'cuda' else 'cores'} "
+            f"are here: at most --devices {there}, or torchrun over several machines (book/rerun.md)."
+        )
     try:
         return lf.Fabric(
             accelerator=accelerator,
@@ -102,10 +109,11 @@ def _tensorboard(folder: Path) -> list[Logger]:
 
 
 @contextmanager
-def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
+def _only_one(fabric: lf.Fabric, recipe: Recipe, folder: Path) -> Iterator[None]:
     writable(folder)
     if fabric.is_global_zero:
-        with FileLock(folder / ".lock"):
+        doing = f"the training of {recipe.task} under {recipe.profile}, {folder.name}"
+        with only_one(folder / ".lock", doing):
             fabric.barrier()
             yield
             fabric.barrier()
