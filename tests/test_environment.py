@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -138,6 +140,49 @@ def test_the_book_is_the_published_one_and_a_reproduction_the_smallest(tmp_path:
     assert "--anyway" in dry(tmp_path, "reproduce", "ANYWAY=1")
     assert "results/smoke" in dry(tmp_path, "clean")
     assert "laptop" not in dry(tmp_path, "clean", "PROFILE=laptop")
+
+
+def test_the_library_imports_nothing_that_only_an_extra_brings() -> None:
+    installed, todo = set(), [Requirement(text).name for text in PROJECT["dependencies"]]
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name not in installed:
+            installed.add(name)
+            inner = map(Requirement, metadata.requires(name) or [])
+            todo += [r.name for r in inner if r.marker is None or r.marker.evaluate({"extra": ""})]
+    distributions = metadata.packages_distributions()
+    imported = set()
+    for path in (CHECKOUT / "indi").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "indi"}
+    assert len(imported) > 15
+    for module in imported:
+        assert installed & {canonicalize_name(name) for name in distributions[module]}, module
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"), [("book", "jupyter_book", "book"), ("reproduce", "snakemake", "workflow")]
+)
+def test_a_command_without_its_extra_says_so_in_one_line(
+    tmp_path: Path, command: str, module: str, extra: str
+) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; from indi.cli import main; main([{command!r}])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"INDI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 1
+    assert f".[{extra}]" in ran.stderr
+    assert extra in PROJECT["optional-dependencies"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_everything_that_is_distributed_has_terms() -> None:

@@ -40,8 +40,8 @@ _TASKS = {
 _COMPARING = ("10_time_distribution", "11_noise", "12_conditional_ddpm", "14_beyond", "15_open_choices")
 #: Sets without which a chapter leaves a section out.
 _EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
-#: What trainings, states and decoded images take, GiB, roughly: smoke and laptop were measured.
-_DISK = {"smoke": 0.5, "laptop": 2.0, "gpu": 10.0, "paper": 100.0}
+#: What trainings, states and decoded images take, GiB: smoke and laptop as measured, rounded up; the others estimated.
+_DISK = {"smoke": 0.5, "laptop": 1.0, "gpu": 10.0, "paper": 100.0}
 
 Say = Callable[[str], object]
 
