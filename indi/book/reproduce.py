@@ -164,7 +164,7 @@ def _preflight(planned: Sequence[str], profile: str, anyway: bool, say: Say) -> 
     chapters = sorted({chapter for needing in lacking.values() for chapter in needing})
     say("images that are missing:")
     for name, needing in lacking.items():
-        say(f"  {name:<16}{_source(name):<42}for {', '.join(needing)}")
+        say(f"  {_source(name)}\n    for {', '.join(needing)}")
     if not anyway:
         raise InDIError(
             f"{len(chapters)} of {len(planned)} notebooks lack images under {paths.data_root()} (INDI_DATA). Get "
