@@ -83,8 +83,10 @@ def test_each_notebook_is_a_line_and_what_is_done_is_not_done_again(workflow: Pa
 
 def test_a_workflow_that_is_wrong_is_said_in_its_own_words(workflow: Path) -> None:
     write_notebook(workflow / "notebooks" / "99_unknown.ipynb", "print(1)")
-    with pytest.raises(InDIError, match=r"cannot start:\n(.*\n)*.*give 99_unknown a line"):
-        reproduce.reproduce("smoke", say=print)
+    lines: list[str] = []
+    with pytest.raises(InDIError, match="cannot start"):
+        reproduce.reproduce("smoke", say=lines.append)
+    assert "give 99_unknown a line" in "\n".join(lines)
     with pytest.raises(InDIError, match=r"unknown profile 'lptop'. Did you mean 'laptop'"):
         reproduce.reproduce("lptop", say=print)
     with pytest.raises(InDIError, match="'none'"):

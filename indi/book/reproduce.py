@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from indi import paths
-from indi.book import compare as reference
+from indi.book import compare as comparing
 from indi.book import run as runner
 from indi.errors import InDIError, require, unknown
 from indi.files import only_one
@@ -72,12 +72,12 @@ def reproduce(profile: str, cores: str = "all", *, anyway: bool = False, say: Sa
     with only_one(folder / "indi.lock", f"make reproduce PROFILE={profile}", wait=False):
         _heal(folder, say)
         config = [f"profile={profile}"]
-        planned, book = _planned(cores, config)
+        planned, book = _planned(cores, config, say)
         if planned:
             left_out = _preflight(planned, profile, anyway, say)
             if left_out:
                 config.append("skip=" + "+".join(left_out))
-                planned, book = _planned(cores, config)
+                planned, book = _planned(cores, config, say)
         failed = False
         if planned or book:
             failed = not _follow(_command(cores, config), planned, folder / "reproduce.log", say)
@@ -120,11 +120,11 @@ def _heal(folder: Path, say: Say) -> None:
         say("an earlier run was cut off; its lock is removed, and what was finished is kept")
 
 
-def _planned(cores: str, config: Sequence[str]) -> tuple[list[str], bool]:
+def _planned(cores: str, config: Sequence[str], say: Say) -> tuple[list[str], bool]:
     """The notebooks that are to run, and whether the book is to be built.
 
     Raises:
-        InDIError: the workflow is wrong: with its words.
+        InDIError: the workflow is wrong: its words were said before.
     """
     dry = subprocess.run(
         [*_command(cores, config), "--dry-run", "--printshellcmds"],
@@ -135,7 +135,10 @@ def _planned(cores: str, config: Sequence[str]) -> tuple[list[str], bool]:
     )
     if dry.returncode:
         said = (dry.stdout + dry.stderr).strip().splitlines()
-        raise InDIError("the workflow cannot start:\n" + "\n".join(said[-15:]))
+        say("\n".join(said[-15:]))
+        raise InDIError(
+            "the workflow cannot start: what is wrong with it stands above, in Snakemake's words."
+        )
     runs = re.findall(r"-m indi run '?notebooks/(\w+)\.ipynb", dry.stdout)
     return sorted(set(runs)), " -m indi book " in dry.stdout
 
@@ -358,9 +361,15 @@ def _ending(workflow: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _compared(profile: str) -> str | None:
-    """How the tables that were run again differ from the published ones; None where nothing is published."""
-    if not reference.published_path(profile).is_file():
+    """How the tables that were run again differ from the committed ones; None where none are committed."""
+    committed = f"HEAD:results/{profile}/tables"
+    if shutil.which("git") is None:
         return None
-    found = reference.compare(profile)
-    again = found[found["rerun"].groupby(found["table"]).transform("any")]
-    return reference.text(again) if len(again) else "nothing that is published was run again"
+    there = subprocess.run(
+        ["git", "-C", str(paths.root()), "cat-file", "-e", committed], capture_output=True, check=False
+    )
+    if there.returncode:
+        return None
+    found = comparing.compare(profile)
+    comparing.record(found, profile)
+    return comparing.text(found)
