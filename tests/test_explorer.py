@@ -314,11 +314,8 @@ def test_every_control_is_reached_by_the_tab_key(open_page: Open) -> None:
     page.focus(f"input[name='ex-{TASK}-image']:checked")
     for _ in range(8):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate(
-                "document.activeElement.id || document.activeElement.name || document.activeElement.getAttribute('role')"
-            )
-        )
+        here = "document.activeElement"
+        reached.add(page.evaluate(f"{here}.id || {here}.name || {here}.getAttribute('role')"))
     assert {f"ex-{TASK}-{name}" for name in ("divider", "n", "sampler", "left")} | {"button"} <= reached
 
 
