@@ -140,6 +140,7 @@
       "aria-label": `Perception-distortion curve: ${perception.label} against ${distortion.label}, `
         + `means over ${data.images} images. Arrow keys go along and between the curves.`,
     });
+    const plotBox = element("div", {}, plot);
     const asked = element("p", { class: "ex-asked", id: id("asked") });
     const outside = element("p", { class: "ex-note" });
     const legend = element("ul", { class: "ex-legend" }, ...samplers.map((name) => {
@@ -234,12 +235,13 @@
         data.naive_cut ? `Its curve is cut after N = ${data.naive_cut}.` : "",
       ].filter(Boolean).join(" ");
 
-      spots.addEventListener("pointerover", (event) => mark(keyAt(event)));
-      spots.addEventListener("pointerout", () => mark(right()));
-      spots.addEventListener("click", (event) => go(keyAt(event)));
-      spots.addEventListener("focusin", (event) => mark(keyAt(event)));
-      spots.addEventListener("focusout", () => mark(right()));
-      spots.addEventListener("keydown", (event) => {
+      /* On the box, not on a group of the SVG, which Chromium would give a tab stop of its own. */
+      plotBox.addEventListener("pointerover", (event) => mark(keyAt(event) || right()));
+      plotBox.addEventListener("pointerleave", () => mark(right()));
+      plotBox.addEventListener("click", (event) => { if (keyAt(event)) go(keyAt(event)); });
+      plotBox.addEventListener("focusin", (event) => mark(keyAt(event) || right()));
+      plotBox.addEventListener("keydown", (event) => {
+        if (!keyAt(event)) return;
         const [name, n] = keyAt(event).split(" ");
         const i = stops.indexOf(Number(n)), j = samplers.indexOf(now.sampler);
         const to = {
@@ -276,7 +278,7 @@
       return mark;
     }
 
-    const keyAt = (event) => event.target.closest("[data-key]").dataset.key;
+    const keyAt = (event) => (event.target.closest("[data-key]") || { dataset: {} }).dataset.key;
     const dot = (key) => dots.get(key) || dots.get("indi 1"); // N = 1 is the same for all
     function describe(p) {
       const who = p.sampler === "input" ? "Degraded y" : p.steps === 1 ? "One step (N = 1)" : `${NAMES[p.sampler]}, N = ${p.steps}`;
@@ -371,7 +373,7 @@
     const side = element("div", { class: "ex-side" }, verdict,
       element("div", { class: "ex-scroll" }, table),
       element("p", { class: "ex-title" }, `Mean of all ${data.images} images: point at the curves, or choose a point`),
-      legend, plot, asked, outside);
+      legend, plotBox, asked, outside);
     root.querySelector(".ex-still").replaceWith(
       element("div", { class: "ex-main" }, element("div", { class: "ex-choose" }, photographs, why), left, side));
     const mark = drawPlot();
