@@ -420,7 +420,7 @@ def fragment(record: Mapping[str, Any], base: str) -> str:
     if not crop or crop > SIDE:
         size += f", of which the middle {SIDE}×{SIDE} are shown"
     measured = ", ".join(m["in_full"] for m in record["metrics"] if m["in_full"] != m["label"])
-    measured = f"LPIPS here is {measured}." if measured.startswith("LPIPS") else ""
+    measured = f"In full, the perceptual metric is {measured}." if measured else ""
     return f"""<figure class="indi-explorer" data-base="{at}">
 <div class="ex-still">
 {strip}
