@@ -37,7 +37,7 @@ reproduce: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --config profile=$(PROFILE) --keep-going --rerun-incomplete --quiet all; \
 	failed=$$?; \
 	$(BIN)/python -c 'import sys; from indi.book import build; print(build.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
-	if [ -f results/$(PROFILE)/published.csv ]; then echo; $(BIN)/indi compare --profile $(PROFILE); fi; \
+	if git cat-file -e HEAD:results/$(PROFILE)/tables 2>/dev/null; then echo; $(BIN)/indi compare --profile $(PROFILE); fi; \
 	exit $$failed
 
 test: $(READY)

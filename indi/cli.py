@@ -5,24 +5,33 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
 from indi import __version__
-from indi.errors import InDIError
+from indi.errors import InDIError, printable
 
 
 class _Group(click.Group):
-    """Turns an InDIError into one line and exit code 1, and names the nearest command."""
+    """Turns an InDIError, or what the system says of a file, into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InDIError as error:
-            click.echo(f"indi: {error}", err=True)
-            sys.exit(1)
+            _complain(str(error))
+        except OSError as error:
+            if error.filename is None or error.strerror is None:
+                raise
+            _complain(f"{os.fsdecode(error.filename)}: {error.strerror}; choose another name or place.")
+        sys.exit(1)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"indi: {printable(message)}", err=True)
 
 
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
@@ -206,12 +215,24 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
 
 @main.command()
 @click.argument("task")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The PNG file to write.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The PNG file to write, or a folder for files of the images' names.",
+)
 @click.option(
     "--profile", default="laptop", show_default=True, help="Whose model: smoke, laptop, gpu, paper."
 )
-@click.option("--steps", type=_count, default=10, show_default=True, help="N, the number of calls of F.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 100_000),
+    default=10,
+    show_default=True,
+    help="N, the number of calls of F.",
+)
 @click.option("--sampler", default="indi", show_default=True, help="indi, naive or cold_diffusion.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
@@ -222,39 +243,63 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     show_default=True,
     help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
 )
+@click.option(
+    "--tile",
+    type=click.IntRange(min=0),
+    metavar="PIXELS",
+    help="Side of the squares that go through the network; 0: the whole image. Default: by the free memory.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that are in the folder already.")
 @_accelerator
 def restore(
     task: str,
-    image: Path,
+    images: tuple[Path, ...],
     output: Path,
     profile: str,
     steps: int,
     sampler: str,
     seed: int,
     small: bool,
+    tile: int | None,
+    overwrite: bool,
     accelerator: str,
 ) -> None:
-    """Restore IMAGE, degraded as TASK's training images were, with its shipped or trained model.
+    """Restore each IMAGE, degraded as TASK's training images were, with its shipped or trained model.
 
-    TASK is motion, defocus, jpeg or super_resolution. The image is processed whole.
+    TASK is motion, defocus, jpeg or super_resolution. IMAGE is a file, or a folder of files. An image that
+    cannot be restored does not stop the others; the exit code is then 1. No IMAGE is ever written to.
     """
     from indi.models import restore
     from indi.training import recipes
 
-    done = restore.restore(
+    planned = restore.outputs(images, output, overwrite)
+    problems = [goal for _, goal in planned if isinstance(goal, InDIError)]
+    pairs = [(source, goal) for source, goal in planned if isinstance(goal, Path)]
+    results = restore.restore_all(
         recipes.recipe(task, profile),
-        image,
-        output,
+        pairs,
         steps=steps,
         method=sampler,
         seed=seed,
         enlarged=not small,
+        tile=tile,
         accelerator=accelerator,
     )
-    click.echo(
-        f"{done.path}: {task} ({profile}), {sampler}, steps {steps}, {done.width}x{done.height} pixels, "
-        f"{done.seconds:.1f} s"
-    )
+    failed = 0
+    for done in chain(problems, results):
+        if isinstance(done, InDIError):
+            if len(planned) == 1:
+                raise done
+            _complain(str(done))
+            failed += 1
+            continue
+        tiles = f" in tiles of {done.tile}" if done.tile else ""
+        click.echo(
+            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {steps}, "
+            f"{done.width}x{done.height} pixels{tiles}, {done.seconds:.1f} s"
+        )
+    if failed:
+        raise InDIError(f"{failed} of {len(planned)} images were not restored: see above.")
 
 
 @main.group()
@@ -385,25 +430,22 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-def publish(profile: str) -> None:
-    """Write the numbers of a profile to results/PROFILE/published.csv, the measure of later reruns."""
-    from indi.book import compare as reference
+@click.option(
+    "--against", default="HEAD", show_default=True, help="A commit, or a folder with the published results."
+)
+def compare(profile: str, against: str) -> None:
+    """Say how the numbers of the tables that were run again differ from the published ones.
 
-    click.echo(reference.publish(profile))
-
-
-@main.command()
-@_profile
-def compare(profile: str) -> None:
-    """Say how the numbers of a profile differ from the published ones.
-
-    Exit code 0: all are the same or inside their published 95 % intervals. 2: some are outside or missing.
+    What it finds is written to results/PROFILE/compared.json. Exit code 0: all are the same or inside their
+    published 95 % intervals. 2: some are outside or missing.
     """
-    from indi.book import compare as reference
+    from indi.book import compare as comparing
 
-    found = reference.compare(profile)
-    click.echo(reference.text(found))
-    sys.exit(0 if reference.as_published(found) else 2)
+    found = comparing.compare(profile, against)
+    click.echo(comparing.text(found))
+    if path := comparing.record(found, profile, against):
+        click.echo(path)
+    sys.exit(0 if comparing.as_published(found) else 2)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read, and the wording of 'no such name'."""
+"""The one exception a user is meant to read, the wording of 'no such name', and text fit to be shown."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def unknown(kind: str, name: object, valid: Iterable[str]) -> InDIError:
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InDIError(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
+
+
+def printable(text: str) -> str:
+    """`text` in one line that any terminal shows: breaks, control codes and broken UTF-8 of file names escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

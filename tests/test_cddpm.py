@@ -553,11 +553,10 @@ def test_the_steps_table_says_what_was_computed() -> None:
     assert table.loc["the best that all reach", "value"] == "0.400"
 
 
-def test_the_findings_give_ratio_and_verdict_for_both_baselines() -> None:
+def test_the_findings_give_the_ratio_for_both_baselines() -> None:
     table = ddpm.findings(
         made(CURVES), made(CURVES, images=1).drop(columns="image").assign(metric="fid"), "lpips_alex"
     )
-    assert table["verdict"].tolist() == ["reproduced", "reproduced"]
     assert table.iloc[0, 1] == "4 [4, 4]"  # InDI's .30 at 5 is the best that both reach; DDPM's .29 at 20
     assert table["the ratio by FID"].tolist() == ["4", "4"]
 

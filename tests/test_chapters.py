@@ -114,12 +114,12 @@ def test_paper_and_ours_share_steps_but_no_column() -> None:
     sets = NO_SETS.copy()
     sets.loc[0] = ["indi", 1, "kid", 0.0123, 0.01, 0.015, 3, 12]
     ours = tables.our_table(summary, sets, ["psnr", "kid"])
-    assert ours["KID × 1000 ↓"].tolist() == ["not measured", "12.30 [10.00, 15.00]", "not measured"]
+    assert ours["KID × 1000 ↓"].tolist() == ["not measured", "12.30 [10.00,\u00a015.00]", "not measured"]
     joined = tables.beside(tables.paper_table("table3"), ours, "ours", "the paper")
     assert joined["", "N"].tolist() == ["input y", "1", "2", "4", "10", "20", "50", "100", "500"]
     one = joined[joined["", "N"] == "1"].iloc[0]
     assert one["the paper", "PSNR [dB] ↑"] == "24.75"
-    assert one["ours", "PSNR [dB] ↑"] == "25.00 [19.50, 25.50]"
+    assert one["ours", "PSNR [dB] ↑"] == "25.00 [19.50,\u00a025.50]"
     assert joined[joined["", "N"] == "20"].iloc[0]["the paper", "LPIPS ↓"] == "–"
 
 
@@ -211,5 +211,5 @@ def test_setting_table_says_what_was_not_measured() -> None:
     rows = pd.concat([some_rows().assign(eps=eps) for eps in (0.0, 0.03)])
     shown = sweep.setting_table(rows, NO_SETS.assign(eps=0.0), "eps", "ε", [("psnr", 1), ("fid", 10)])
     assert shown["ε"].tolist() == ["0", "0.03"]
-    assert shown["PSNR [dB] ↑, N = 1"][0].startswith("22.500 [")
+    assert shown["PSNR [dB] ↑, N = 1"][0].startswith("22.50 [")
     assert shown["FID ↓, N = 10"].tolist() == ["not measured"] * 2

@@ -133,31 +133,9 @@ def test_the_book_is_the_published_one_and_a_reproduction_the_smallest(tmp_path:
         assert "profile=smoke" in dry(tmp_path, *words)
     both = dry(tmp_path, "reproduce", PROFILE="laptop")
     assert "profile=laptop" in both
-    assert "results/laptop/published.csv" in both
+    assert "indi compare --profile laptop" in both
     assert "results/smoke" in dry(tmp_path, "clean")
     assert "laptop" not in dry(tmp_path, "clean", "PROFILE=laptop")
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize("status", [0, 3])
-def test_the_comparison_does_not_change_how_a_reproduction_ended(tmp_path: Path, status: int) -> None:
-    dry(tmp_path, "book")
-    binaries = tmp_path / ".venv" / "bin"
-    binaries.mkdir(parents=True)
-    for name, code in {"snakemake": status, "python": 0, "indi": 2}.items():
-        (binaries / name).write_text(f"#!/bin/sh\necho {name} $1\nexit {code}\n")
-        (binaries / name).chmod(0o755)
-    (tmp_path / ".venv" / "ready").touch()
-    published = tmp_path / "results" / "laptop" / "published.csv"
-    published.parent.mkdir(parents=True)
-    for there in (False, True):
-        if there:
-            published.touch()
-        ran = subprocess.run(
-            ["make", "PROFILE=laptop"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert (ran.returncode == 0) == (status == 0)
-        assert ("indi compare" in ran.stdout) == there
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -166,7 +144,7 @@ def test_published_results_are_tracked_and_what_is_made_again_is_not() -> None:
         pytest.skip("not a git checkout")
     folder = "results/laptop"
     tracked = [
-        f"{folder}/published.csv",
+        f"{folder}/compared.json",
         *(f"{folder}/tables/jpeg{suffix}" for suffix in (".csv", ".json")),
         f"{folder}/figures/jpeg_steps.svg",
         *(f"{folder}/notebooks/04_jpeg{suffix}" for suffix in (".ipynb", ".json")),

@@ -39,9 +39,9 @@ def still(n: int = 50, particles: int = 24, s: float = 1.0, sigma: float = 1.0) 
         edge = 1.96 * (s**2 + times**2 * sigma**2) ** 0.5
         ax.fill_between(times, -edge, edge, color=figures.ORANGE, alpha=0.2, linewidth=0)
         keep = slice(None, None, 5)  # enough for a smooth curve, and a small file
-        ax.plot(times[keep], ways[keep], color=figures.SAMPLER_COLOURS[name], linewidth=0.7, alpha=0.7)
+        ax.plot(times[keep], ways[keep], color=figures.LOOKS[name].colour, linewidth=0.7, alpha=0.7)
         ax.scatter([1] * particles, ways[0], s=8, facecolors="none", edgecolors=figures.GREY, linewidths=0.7)
-        ax.scatter([0] * particles, ways[-1], s=9, color=figures.SAMPLER_COLOURS[name])
+        ax.scatter([0] * particles, ways[-1], s=9, color=figures.LOOKS[name].colour)
         variance = closed_form.output_variance(closed_form.sampler_gain(name, n, s, sigma), s, sigma)
         ax.set(title=f"{figures.SAMPLER_LABELS[name]}: variance {variance:.2f}", xlim=(1.03, -0.03))
         ax.set_xlabel("time t, from y to x")

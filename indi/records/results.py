@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,7 +29,9 @@ from indi import numerics, paths
 from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import provenance
-from indi.training.store import Trained
+
+if TYPE_CHECKING:
+    from indi.training.store import Trained
 
 MEASURED = "%.9g"
 """How measured values are stored: more digits than float32 has, half of what a float64 prints. Exact ones
