@@ -405,6 +405,21 @@ def data_weights_fetch(names: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+def explorer(tasks: tuple[str, ...], profile: str) -> None:
+    """Make the pictures of the book's step explorer from a chapter's results; without TASK, of all four.
+
+    A few images of the stored evaluation are restored again, with every sampler and number of steps, and
+    checked against the stored numbers: results/PROFILE/explorer/TASK. `indi book` shows them.
+    """
+    from indi.figures import explorer as explorers
+
+    for task in tasks or explorers.CHAPTERS:
+        click.echo(explorers.make(task, profile))
+
+
+@main.command()
 @_profile
 def status(profile: str) -> None:
     """What was run under a profile, when, how long, and whether it is stale."""

@@ -136,6 +136,7 @@ def assemble(profile: str) -> None:
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
     from indi.book import summaries as findings
+    from indi.figures import explorer
 
     rows = status(profile)
     entries = claims.judge(profile)
@@ -155,6 +156,7 @@ def assemble(profile: str) -> None:
             if path.is_file() and not path.name.startswith("."):
                 copy = book / "results" / kind / path.relative_to(results / kind)
                 wanted[copy] = path.read_bytes()
+    wanted |= explorer.pages(wanted, profile)
     for path, content in wanted.items():
         if not (path.is_file() and path.read_bytes() == content):
             with replacing(path) as partial:

@@ -134,6 +134,7 @@ def evaluate(
     metric_names: Sequence[str] | None = None,
     set_names: Sequence[str] = (),
     keep: Collection[str] = (),
+    only: Collection[str] | None = None,
     device: str | torch.device | None = None,
     choosing: bool = False,
 ) -> Evaluated:
@@ -153,6 +154,8 @@ def evaluate(
         metric_names: as `metrics.per_image` takes them; None for its default.
         set_names: distances between sets to measure, as `metrics.resolve` takes them ("fd", "kd").
         keep: names of images whose restorations are returned.
+        only: names of images; a batch that holds none of them is left out, every other is restored as in the
+            whole set, so that its numbers are the same to the last bit. None for all.
         device: default: the first GPU, else the CPU.
         choosing: take a training split all the same, to choose settings by; never to report.
 
@@ -196,6 +199,9 @@ def evaluate(
         index = itertools.count()
         for names, x, y in pairs(images, degradation, settings):
             seeds = [torch_seed(settings.seed, next(index), 1) for _ in names]
+            if only is not None and set(names).isdisjoint(only):
+                bar.update(calls * len(names))
+                continue
             x, y = x.to(device), y.to(device)
             record(names, y, x, INPUT, 0)
             collect(x, TRUTH, 0)
