@@ -20,14 +20,11 @@ from typing import Any
 import nbformat
 import yaml
 
-from indi import paths
+from indi import paths, profiles
 from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
 from indi.files import replacing
 from indi.records import provenance
-
-#: Those of `recipes.PROFILES`, written out because importing the recipes takes seconds.
-PROFILES = ("smoke", "laptop", "gpu", "paper")
 
 
 @dataclass(frozen=True)
@@ -142,8 +139,7 @@ def run_notebook(
     from papermill import PapermillExecutionError, execute_notebook
 
     notebook = Path(notebook)
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
+    profiles.get(profile)
     if not notebook.is_file():
         raise InDIError(f"no notebook {notebook}: see `ls notebooks`.")
     given = {"profile": profile, **(parameters or {})}
