@@ -164,7 +164,7 @@ def squares(*sizes: tuple[int, int], split: str = "evaluate") -> ImageSet:
     rng = np.random.default_rng(0)
     images = tuple(rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes)
     names = tuple(f"i{k}" for k in range(len(images)))
-    return ImageSet("some", split, names, images, None, "", "")  # type: ignore[arg-type]
+    return ImageSet("some", split, names, images)  # type: ignore[arg-type]
 
 
 def test_tiles_do_not_overlap_and_lose_borders_only() -> None:
