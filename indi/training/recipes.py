@@ -164,20 +164,29 @@ def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
     if task not in PAPER:
         raise unknown("task", task, PAPER)
     sizes = profiles.get(profile)
-    valid = [field.name for field in fields(Recipe)]
-    for name in changes:
-        if name in ("task", "profile"):
-            raise InDIError(
-                f"{name} chooses the recipe (here {task} under {profile}) and is no change to it."
-            )
-        if name not in valid:
-            raise unknown("recipe field", name, valid)
     scaled: dict[str, Any] = {"profile": profile, **sizes.recipe}
     if data := sizes.generation if task == "generation" else sizes.train:
         scaled |= {"data": data, "degradation": PAPER[task].degradation or _SYNTHETIC[task]}
     if task == "generation":
         scaled["crop"] = min(scaled.get("crop", 64), 64)
-    return replace(PAPER[task], **{**scaled, **changes})
+    return changed(replace(PAPER[task], **scaled), **changes)
+
+
+def changed(recipe: Recipe, /, **changes: Any) -> Recipe:
+    """`recipe` with `changes` to single fields.
+
+    Raises:
+        InDIError: no such field, `task` or `profile` among them, or a value of another type or outside its range.
+    """
+    valid = [field.name for field in fields(Recipe)]
+    for name in changes:
+        if name in ("task", "profile"):
+            raise InDIError(
+                f"{name} chooses the recipe (here {recipe.task} under {recipe.profile}) and is no change to it."
+            )
+        if name not in valid:
+            raise unknown("recipe field", name, valid)
+    return replace(recipe, **changes)
 
 
 def ablation(task: str, profile: str, /, **changes: Any) -> Recipe:
