@@ -364,9 +364,9 @@ def data_fetch(name: str, data_root: Path | None) -> None:
     """
     from indi.data import datasets
 
-    fetched = datasets.fetch(name, data_root)
-    click.echo(fetched.text)
-    sys.exit(0 if fetched.done else 1)
+    done, said = datasets.fetch(name, data_root)
+    click.echo(said)
+    sys.exit(0 if done else 1)
 
 
 @data.group("weights")

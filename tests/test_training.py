@@ -209,19 +209,6 @@ def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.Monkey
     torch.testing.assert_close(weights(recipe)["conv_out.bias"].float(), average, rtol=2**-11, atol=1e-7)
 
 
-def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:
-    folder = project / "run"
-    for step in (1, 2, 3):
-        checkpoints.save_state(folder, step, {"recipe_hash": "a", "data": "d", "numerics": V, "step": step})
-    assert [p.name for p in sorted(folder.iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
-    newest = folder / "state-00000003.pt"
-    newest.write_bytes(newest.read_bytes()[:200])
-    with pytest.warns(UserWarning, match=r"state-00000003\.pt is damaged"):
-        state = checkpoints.load_state(folder, "a", "d", V)
-    assert state is not None
-    assert state["step"] == 2
-
-
 def test_a_state_of_another_recipe_is_refused(project: Path) -> None:
     checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1})
     with pytest.raises(InDIError, match="belongs to recipe a, not b"):

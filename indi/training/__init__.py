@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -107,12 +107,7 @@ def _tensorboard(folder: Path) -> list[Logger]:
 @contextmanager
 def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
     writable(folder)
-    if fabric.is_global_zero:
-        with FileLock(folder / ".lock"):
-            fabric.barrier()
-            yield
-            fabric.barrier()
-    else:
+    with FileLock(folder / ".lock") if fabric.is_global_zero else nullcontext():
         fabric.barrier()
         yield
         fabric.barrier()

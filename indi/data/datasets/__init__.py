@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indi import paths
 from indi.data.datasets.cache import decoded
-from indi.data.datasets.fetch import Fetched, Report, check, describe, fetch
+from indi.data.datasets.fetch import Report, check, describe, fetch
 from indi.data.datasets.files import decode_all, listing, source_of
 from indi.data.datasets.image_set import SPLITS, ImageSet, Split, check_split, require_size
 from indi.data.datasets.known import SOURCES, Source
@@ -16,7 +16,6 @@ from indi.errors import InDIError
 __all__ = [
     "SOURCES",
     "SPLITS",
-    "Fetched",
     "ImageSet",
     "Report",
     "Source",

@@ -125,16 +125,8 @@ def describe(name: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """`done`: the set is now complete. `text`: what happened, or what is to be done by hand."""
-
-    done: bool
-    text: str
-
-
-def fetch(name: str, data_root: Path | None = None) -> Fetched:
-    """Make a set complete, if it can be had without accepting a licence.
+def fetch(name: str, data_root: Path | None = None) -> tuple[bool, str]:
+    """Make a set complete, if it can be had without accepting a licence; whether it is, and what to do or was done.
 
     An interrupted download continues where it stopped when the command is run again. An archive has the
     checksum that is published, or else that of the first download, which is recorded beside it. What is
@@ -146,18 +138,17 @@ def fetch(name: str, data_root: Path | None = None) -> Fetched:
     root = paths.data_root() if data_root is None else data_root
     source, report = source_of(name), check(name, root, decode=False)
     if report.ok:
-        return Fetched(True, f"{report.text}\nNothing to fetch.")
+        return True, f"{report.text}\nNothing to fetch."
     if source is None:
-        return Fetched(False, f"{report.text}\nA folder of your own cannot be fetched.")
+        return False, f"{report.text}\nA folder of your own cannot be fetched."
     if not source.downloads:
-        steps = (
+        return False, (
             f"{name} cannot be fetched automatically ({source.licence}; {source.size}).\n"
             f"  1. {source.by_hand}\n"
             f"  2. Layout under {root}: {source.layout}\n"
             f"  3. indi data check {name}\n"
             f"  See {source.url}"
         )
-        return Fetched(False, steps)
     # where a part of the set lies already, the rest belongs beside it
     parts = [item.provides[0] for item in source.downloads if item.provides]
     folders = [root / folder for folder in source.folders]
@@ -169,7 +160,7 @@ def fetch(name: str, data_root: Path | None = None) -> Fetched:
             unpack(archive, folder)
             archive.unlink()
     report = check(name, root, decode=False)
-    return Fetched(report.ok, report.text)
+    return report.ok, report.text
 
 
 def download(item: Download, root: Path) -> Path:
