@@ -109,17 +109,6 @@ def test_one_value_has_one_hash() -> None:
     assert Recipe(**recipes.as_dict(strict)) == strict  # JSON has no tuples
 
 
-def test_hashes_of_the_paper_stay() -> None:
-    """They name folders of trainings: a change here orphans all that are there."""
-    assert {task: recipes.recipe_hash(recipes.recipe(task, "paper")) for task in recipes.TASKS} == {
-        "motion": "1a8eef0b58f69a80",
-        "defocus": "e3c53806375f87d8",
-        "jpeg": "68821caf757a5e1b",
-        "super_resolution": "8a8c87bab7f33a6a",
-        "generation": "ddccf021b787fee8",
-    }
-
-
 def test_evaluation_changes() -> None:
     assert protocols.evaluation("jpeg", "smoke", crop=64).crop == 64
     with pytest.raises(InDIError, match="Did you mean 'step_counts'"):
