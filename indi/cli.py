@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from indi import __version__
+from indi import __version__, profiles
 from indi.errors import InDIError, printable, require
 
 
@@ -34,9 +35,24 @@ def _complain(message: str) -> None:
     click.echo(f"indi: {printable(message)}", err=True)
 
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _count = click.IntRange(min=1)
-_profile = click.option("--profile", default="smoke", show_default=True, help="smoke, laptop, gpu or paper.")
+
+
+def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    profiles.get(name)
+    return name
+
+
+def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Command]:
+    """The door for profiles: whatever a command calls may take the name as a good one."""
+    help_text = f"{what}{', '.join(profiles.PROFILES)}."
+    return click.option("--profile", default=default, show_default=True, callback=_known, help=help_text)
+
+
+_profile = _profile_option("smoke")
 _accelerator = click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -102,9 +118,7 @@ def recipe_group() -> None:
 @recipe_group.command("list")
 def recipe_list() -> None:
     """The tasks and profiles."""
-    from indi.training import recipes
-
-    click.echo(f"tasks:    {', '.join(recipes.TASKS)}\nprofiles: {', '.join(recipes.PROFILES)}")
+    click.echo(f"tasks:    {', '.join(profiles.TASKS)}\nprofiles: {', '.join(profiles.PROFILES)}")
 
 
 @recipe_group.command("show")
@@ -144,7 +158,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
         f"{'task':<17}{'parameters':>12}{'steps':>9}{'batch':>7}{'crop':>6}{'PFLOP':>12}"
         f"{'GiB at full batch':>19}{'GPU hours':>11}"
     )
-    for task in recipes.TASKS:
+    for task in profiles.TASKS:
         chosen = recipes.recipe(task, profile)
         cost = planning.cost(chosen)
         memory = cost.memory(-(-chosen.batch_size // devices)) / 2**30
@@ -218,7 +232,7 @@ def campaign(jobs: int, only_list: bool, worker: bool) -> None:
 
 @main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+@_profile_option("laptop")
 def ship(tasks: tuple[str, ...], profile: str) -> None:
     """Copy finished trainings into results/PROFILE/models, each with a model card; without TASK, all five.
 
@@ -228,7 +242,7 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     from indi.models import ship as shipping
     from indi.training import recipes
 
-    for chosen in [recipes.recipe(task, profile) for task in tasks or recipes.TASKS]:
+    for chosen in [recipes.recipe(task, profile) for task in tasks or profiles.TASKS]:
         click.echo(shipping.ship(chosen))
 
 
@@ -242,9 +256,7 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     type=click.Path(path_type=Path),
     help="The PNG file to write, or a folder for files of the images' names.",
 )
-@click.option(
-    "--profile", default="laptop", show_default=True, help="Whose model: smoke, laptop, gpu, paper."
-)
+@_profile_option("laptop", "Whose model: ")
 @click.option(
     "--steps",
     type=click.IntRange(1, 100_000),
@@ -371,9 +383,9 @@ def data_fetch(name: str, data_root: Path | None) -> None:
     """
     from indi.data import datasets
 
-    fetched = datasets.fetch(name, data_root)
-    click.echo(fetched.text)
-    sys.exit(0 if fetched.done else 1)
+    done, said = datasets.fetch(name, data_root)
+    click.echo(said)
+    sys.exit(0 if done else 1)
 
 
 @data.group("weights")

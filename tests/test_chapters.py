@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from indi import profiles
 from indi.book import run as runner
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
@@ -24,13 +25,7 @@ from indi.training import recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TASKS = {
-    "04_jpeg": "jpeg",
-    "05_motion": "motion",
-    "06_super_resolution": "super_resolution",
-    "07_defocus": "defocus",
-    "08_generation": "generation",
-}
+TASKS = {chapter: task for task, (chapter, _) in profiles.TASKS.items()}
 
 
 def cells(path: Path, kind: str) -> Iterator[Any]:
@@ -80,7 +75,7 @@ def test_it_names_what_it_writes(name: str, task: str) -> None:
 
 def test_the_book_and_the_workflow_know_it(notebook: Path) -> None:
     assert f"notebooks/{notebook.stem}\n" in (ROOT / "book" / "_toc.yml").read_text()
-    assert f'"{notebook.stem}"' in (ROOT / "Snakefile").read_text()
+    assert notebook.stem in profiles.CHAPTERS
 
 
 def test_paper_tables_are_as_printed() -> None:
@@ -169,7 +164,7 @@ def squares(*sizes: tuple[int, int], split: str = "evaluate") -> ImageSet:
     rng = np.random.default_rng(0)
     images = tuple(rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes)
     names = tuple(f"i{k}" for k in range(len(images)))
-    return ImageSet("some", split, names, images, None, "", "")  # type: ignore[arg-type]
+    return ImageSet("some", split, names, images)  # type: ignore[arg-type]
 
 
 def test_tiles_do_not_overlap_and_lose_borders_only() -> None:

@@ -19,7 +19,7 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save
 
-from indi import training
+from indi import profiles, training
 from indi.cli import main
 from indi.data import images
-from indi.data.datasets.unpack import unpack
+from indi.data.datasets.fetch import unpack
 from indi.data.images import read_image
 from indi.errors import InDIError
 from indi.records import results
@@ -520,7 +520,7 @@ def environment(patch: pytest.MonkeyPatch, home: Path) -> None:
                              "INDI_CACHE": "cache", "TORCH_HOME": "torch"}.items():  # fmt: skip
         patch.setenv(variable, str(home / folder))
     patch.setenv("COLUMNS", "200")
-    patch.setitem(recipes._SCALES, "smoke", SMALL)
+    patch.setitem(profiles.PROFILES, "smoke", replace(profiles.PROFILES["smoke"], recipe=SMALL))
     patch.setattr(images, "MAX_PIXELS", 10**6)  # a header may claim any size: it is not to take the time
 
 

@@ -706,7 +706,7 @@ def real_photographs() -> Any:
     x = images.to_arrays(photograph(72, 80))[0]
     blurred = np.roll(x, (1, 2), (0, 1)) // 2 + x // 2
     names = ("im1_kernel1", "im1_kernel2")
-    pairs = datasets.ImageSet("levin", "evaluate", names, (x, x), (blurred, blurred // 2), "", "")
+    pairs = datasets.ImageSet("levin", "evaluate", names, (x, x), (blurred, blurred // 2))
     kernels = waves(2, 5, 5, dtype=torch.float32).abs()
     fit = real.levin_fit(pairs, kernels / kernels.sum(dim=(1, 2), keepdim=True))
     rows = pd.DataFrame(

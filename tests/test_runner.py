@@ -17,7 +17,6 @@ import pytest
 
 from indi.book import run as runner
 from indi.errors import InDIError
-from indi.training import recipes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile = "smoke"\nsteps = 3  # how many\n'
@@ -213,10 +212,6 @@ def test_a_value_that_a_notebook_cannot_take_is_refused_in_one_line(value: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_the_profiles_are_those_of_the_recipes() -> None:
-    assert runner.PROFILES == recipes.PROFILES
-
-
 def test_a_damaged_record_is_named(project: Path) -> None:
     executed = runner.executed_path("01_toy_example", "smoke")
     executed.parent.mkdir(parents=True)
@@ -279,4 +274,4 @@ def test_snakemake_refuses_a_notebook_it_does_not_know(project: Path) -> None:
     write_notebook(project / "notebooks" / "99_unknown.ipynb", "print(1)")
     ran = snakemake(project, "-n")
     assert ran.returncode != 0
-    assert "give 99_unknown a line in NEEDS" in ran.stdout + ran.stderr
+    assert "give 99_unknown a line in CHAPTERS" in ran.stdout + ran.stderr

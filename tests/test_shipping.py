@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from indi import paths, training
+from indi import paths, profiles, training
 from indi.cli import main
 from indi.data import datasets, degradations
 from indi.data.images import from_arrays, read_image, to_arrays, to_uint8, write_image
@@ -46,8 +47,8 @@ def small(task: str = "jpeg", **changes: Any) -> Recipe:
 def laptop_is_small(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """For what takes the profile's own recipe."""
     budget = {name: value for name, value in {**SMALL, **changes}.items() if name != "data"}
-    monkeypatch.setitem(recipes._SCALES, "laptop", budget)
-    monkeypatch.setitem(recipes._DATA, "laptop", recipes._DATA["smoke"])
+    small = replace(profiles.PROFILES["laptop"], train="embedded", generation="embedded", recipe=budget)
+    monkeypatch.setitem(profiles.PROFILES, "laptop", small)
 
 
 def shipped_alone(recipe: Recipe) -> Trained:

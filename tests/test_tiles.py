@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image, ImageCms
 
-from indi import training
+from indi import profiles, training
 from indi.cli import main
 from indi.data import images
 from indi.data.images import from_arrays, pictures_in, read_image, read_picture, write_image
@@ -52,7 +52,8 @@ def model(project: Path, monkeypatch: pytest.MonkeyPatch) -> UNet:
         return replace(training.Trained(recipe, network, project, None, 0.0, "", "", {}))
 
     monkeypatch.setattr(training, "load", load)
-    monkeypatch.setitem(recipes._SCALES, "laptop", {"channels": 4, "multipliers": (1, 2)})
+    small = replace(profiles.PROFILES["laptop"], recipe={"channels": 4, "multipliers": (1, 2)})
+    monkeypatch.setitem(profiles.PROFILES, "laptop", small)
     return network
 
 

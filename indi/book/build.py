@@ -23,7 +23,7 @@ from indi import paths
 from indi.book import figure_links as pages
 from indi.book import rerun as reuse
 from indi.book import run as runner
-from indi.errors import InDIError, unknown
+from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import provenance
 
@@ -76,8 +76,6 @@ def status(profile: str) -> pd.DataFrame:
     Raises:
         InDIError: no such profile, or a run record that cannot be read.
     """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
     columns = ["notebook", "profile", "finished", "time", "machine", "python", "torch", "commit", "state"]
     return pd.DataFrame(
         [dict.fromkeys(columns, "") | _status(path.stem, profile) for path in notebooks()], columns=columns
@@ -223,8 +221,6 @@ def build(profile: str) -> Path:
     Raises:
         InDIError: no such profile; the builder's warnings; or a page names a path of this machine.
     """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
     folder = paths.root() / "book"
     # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
     (folder / "_build" / ".done").unlink(missing_ok=True)

@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from indi import paths
-from indi.book import run as runner
-from indi.errors import InDIError, unknown
+from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import provenance
 
@@ -55,8 +54,6 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
     """
     from indi.records import results  # here, because it imports torch, which takes seconds
 
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
     here = paths.results(profile) / "tables"
     found = [pd.DataFrame(columns=["table", "setting", "metric", "published", "low", "high", "now", "state"])]
     with _published(profile, against) as there:

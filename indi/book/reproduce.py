@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from indi import paths
+from indi import paths, profiles
 from indi.book import compare as comparing
 from indi.book import run as runner
-from indi.errors import InDIError, require, unknown
+from indi.errors import InDIError, require
 from indi.files import only_one
 from indi.progress import REPORTING
 
@@ -62,8 +62,7 @@ def reproduce(profile: str, cores: str = "all", *, anyway: bool = False, say: Sa
         InDIError: no such profile, images are missing, the workflow is wrong, or somebody else runs here.
         KeyboardInterrupt: interrupted; everything that it started has ended then.
     """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
+    profiles.get(profile)
     if cores != "all" and not (cores.isdigit() and int(cores)):
         raise InDIError(f"CORES is a number of processors or all, not {cores!r}.")
     require("snakemake", "workflow")

@@ -20,15 +20,12 @@ from typing import Any
 import nbformat
 import yaml
 
-from indi import paths
+from indi import paths, profiles
 from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
 from indi.progress import report
 from indi.records import provenance
-
-#: Those of `recipes.PROFILES`, written out because importing the recipes takes seconds.
-PROFILES = ("smoke", "laptop", "gpu", "paper")
 
 CELL_LIMIT = 24.0
 """Hours that one cell may take: more than any training of the laptop, and less than for ever."""
@@ -161,8 +158,7 @@ def run_notebook(
         KeyboardInterrupt: interrupted.
     """
     notebook = Path(notebook)
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
+    profiles.get(profile)
     if not notebook.is_file():
         raise InDIError(f"no notebook {notebook}: see `ls notebooks`.")
     given = {"profile": profile, **(parameters or {})}

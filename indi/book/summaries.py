@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import nbformat
 import pandas as pd
 
-from indi import evaluation
+from indi import evaluation, profiles
 from indi.claims import Entry
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
@@ -20,14 +20,8 @@ from indi.figures import LOOKS, ddpm, interval, ledger, metric_label, show_table
 from indi.records import results
 from indi.records.results import Table
 
-#: Task -> its chapter.
-CHAPTERS = {
-    "jpeg": "04_jpeg",
-    "motion": "05_motion",
-    "super_resolution": "06_super_resolution",
-    "defocus": "07_defocus",
-}
-EXACT = ("01_toy_example", "02_closed_forms", "03_network")
+#: Task -> its chapter, in the order of the chapters.
+CHAPTERS = dict(sorted(((t, profiles.TASKS[t][0]) for t in profiles.RESTORATION), key=lambda item: item[1]))
 
 #: Chapter -> tables of restored photographs, and what was restored in each.
 _RESTORED = {
@@ -122,7 +116,7 @@ def in_short(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
         return ""
     if sure := _how_sure(notebook, profile, entries):
         said.append(f"- **How sure**: {sure}. Rules and numbers of the verdicts: {{doc}}`13_claims`.")
-    if profile == "smoke" and notebook not in EXACT:
+    if profile == "smoke" and notebook not in profiles.EXACT:
         said = ["**The smoke profile shows that this chapter runs, and nothing about quality.**", *said]
     return "\n".join([f":::{{admonition}} In short (profile {profile})", ":class: tip", "", *said, ":::"])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from indi import profiles
 from indi.claims import exact, steps, trainings
 from indi.claims.evidence import MARGINS, Evidence, Verdict
 
@@ -49,12 +50,7 @@ class Claim:
         return self.id.partition("/")[2]
 
 
-CHAPTERS = {
-    "motion": "05_motion",
-    "defocus": "07_defocus",
-    "jpeg": "04_jpeg",
-    "super_resolution": "06_super_resolution",
-}
+CHAPTERS = {task: profiles.TASKS[task][0] for task in profiles.RESTORATION}
 
 _ONE_STEP = {
     "motion": (

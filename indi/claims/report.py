@@ -16,11 +16,9 @@ import pandas as pd
 from indi import paths
 from indi.claims.evidence import Evidence, NotTested, OutOfReach, State, Verdict, collect
 from indi.claims.ledger import CLAIMS, Claim
-from indi.errors import unknown
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.files import replacing
 from indi.records import results
-from indi.training import recipes
 
 NOTEBOOK = "13_claims"
 
@@ -58,8 +56,6 @@ def judge(profile: str, claims: Sequence[Claim] = CLAIMS) -> list[Entry]:
     Raises:
         InDIError: no such profile.
     """
-    if profile not in recipes.PROFILES:
-        raise unknown("profile", profile, recipes.PROFILES)
     evidence = collect(profile, [name for claim in claims for name in (*claim.tables, *claim.also)])
     return [_judge(claim, evidence) for claim in claims]
 

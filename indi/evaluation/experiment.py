@@ -1,9 +1,10 @@
-"""One chapter's experiment: train a recipe, evaluate it, store the rows. Notebooks show what comes of it."""
+"""A chapter's experiment: train a recipe or variants of it, evaluate, store the rows."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 from indi import evaluation, training
 from indi.data import datasets
 from indi.data.datasets import ImageSet
+from indi.errors import InDIError
 from indi.evaluation import Evaluated, metrics, protocols
 from indi.evaluation.protocols import Evaluation
 from indi.records import results
@@ -57,9 +59,172 @@ class Experiment:
     @property
     def caption(self) -> str:
         """On what the numbers rest."""
-        count = self.rows["image"].nunique()
-        crop = f"centre crops of {self.settings.crop} pixels" if self.settings.crop else "whole images"
-        return f"profile {self.recipe.profile}: {count} images of {self.images.name}, {crop}"
+        return _caption(self.recipe.profile, self.rows, self.images, self.settings)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Trained and evaluated variants of one recipe.
+
+    Attributes:
+        name: of the stored tables.
+        varied: the fields that differ, the seed last: columns of the tables.
+        settings: how all were tried.
+        trained: the trainings, in the order of the variants, for each its seeds.
+        images: the evaluation set.
+        rows: one per variant, image, sampler, number of steps and metric.
+        sets: one per variant, sampler, number of steps and distance.
+        missing: metric -> why it was not measured.
+    """
+
+    name: str
+    varied: tuple[str, ...]
+    settings: Evaluation
+    trained: list[Trained]
+    images: ImageSet
+    rows: pd.DataFrame
+    sets: pd.DataFrame
+    missing: dict[str, str]
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The logs of all trainings, with the columns of what was varied."""
+        logs = [run.log.assign(**_labels(run.recipe, self.varied)) for run in self.trained]
+        return pd.concat(logs, ignore_index=True)
+
+    @property
+    def caption(self) -> str:
+        """On what the numbers rest."""
+        recipe = self.trained[0].recipe
+        seeds = len({run.recipe.seed for run in self.trained})
+        return (
+            f"{_caption(recipe.profile, self.rows, self.images, self.settings)}, {recipe.steps:,} optimiser steps, "
+            f"{seeds} training{'s' if seeds > 1 else ''} of each"
+        )
+
+
+def _caption(profile: str, rows: pd.DataFrame, images: ImageSet, settings: Evaluation) -> str:
+    crop = f"centre crops of {settings.crop} pixels" if settings.crop else "whole images"
+    return f"profile {profile}: {rows['image'].nunique()} images of {images.name}, {crop}"
+
+
+def _labels(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
+    values = {name: getattr(recipe, name) for name in names}
+    return {name: str(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def measure(
+    trained: Trained, images: ImageSet, settings: Evaluation, paired: bool = False, **options: Any
+) -> Evaluated:
+    """`evaluation.evaluate` with what the model was trained with: degradation, eps, schedule.
+
+    Args:
+        trained, images, settings: what is tried on what, and how.
+        paired: the images bring their own y.
+        options: of `evaluation.evaluate`.
+
+    Raises:
+        InDIError: as `evaluation.evaluate`.
+    """
+    recipe = trained.recipe
+    degradation = None if paired else recipes.degradation_of(recipe)
+    return evaluation.evaluate(
+        trained.F, images, degradation, settings, eps=recipe.eps, schedule=recipe.schedule, **options
+    )
+
+
+def sweep(
+    task: str,
+    profile: str,
+    *,
+    over: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    notebook: str,
+    name: str,
+    seeds: Sequence[int] = (0,),
+    recipe: Recipe | None = None,
+    settings: Evaluation | None = None,
+    samplers: Sequence[str] = ("indi",),
+    metric_names: Sequence[str] | None = None,
+    set_names: Sequence[str] = ("fd",),
+    choosing: bool = False,
+    **changes: Any,
+) -> Sweep:
+    """Train (or find) variants of a recipe, evaluate them alike, and store tables <name> and <name>_sets.
+
+        experiment.sweep("jpeg", profile, over={"p_t": ("linear_0", "bias_t1")}, seeds=(0, 1), ...)
+
+    Args:
+        task, profile: name the recipe, at the budget of comparisons; `changes` replace single fields of it.
+        over: field of the recipe -> its values, of which every combination is a variant; or the variants one
+            by one, each as the fields that it changes.
+        notebook: the chapter, for the provenance.
+        name: of the tables; what was varied, and the seed, are columns of theirs.
+        seeds: of the trainings of each variant.
+        recipe: what is varied instead of the task's own recipe.
+        settings: of the evaluation; None: the profile's for comparisons.
+        samplers, metric_names, set_names: see `evaluation.evaluate`.
+        choosing: evaluate on the training images, to choose settings by; never to report.
+
+    Raises:
+        InDIError: no variant or seed, a field or value that no recipe has; or of any of the parts.
+    """
+    if isinstance(over, Mapping):
+        variants = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
+    else:
+        variants = [dict(variant) for variant in over]
+    varied = (*dict.fromkeys(field for variant in variants for field in variant if field != "seed"), "seed")
+    base = recipes.changed(recipe or recipes.ablation(task, profile), **changes)
+    # all of them before the first training: a mistake in the last is found at once
+    wanted = [recipes.changed(base, **{"seed": seed, **variant}) for variant in variants for seed in seeds]
+    if not wanted:
+        raise InDIError(f"the sweep {name} has no variant or no seed: give `over` and `seeds` values.")
+    settings = settings or protocols.ablation(task, profile)
+    images = datasets.load(base.data if choosing else settings.data, "train" if choosing else "evaluate")
+    started = time.perf_counter()
+    trained, rows, sets = [], [], []
+    missing: dict[str, str] = {}
+    for variant in dict.fromkeys(wanted):
+        trained.append(training.train(variant))
+        found = measure(
+            trained[-1],
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
+        )
+        labels = _labels(variant, varied)
+        rows.append(found.rows.assign(**labels))
+        sets.append(found.sets.assign(**labels))
+        missing |= found.missing
+    tables = (pd.concat(rows, ignore_index=True), pd.concat(sets, ignore_index=True))
+    save(name, tables, profile, notebook, settings, trained, images, started)
+    return Sweep(name, varied, settings, trained, images, *tables, missing)
+
+
+def save(
+    name: str,
+    tables: Sequence[pd.DataFrame],
+    profile: str,
+    notebook: str,
+    settings: Evaluation,
+    trained: Sequence[Trained],
+    images: ImageSet,
+    started: float,
+) -> None:
+    """Store rows as the table `name` and distances between sets, where given, as <name>_sets."""
+    for suffix, rows in zip(("", "_sets"), tables, strict=False):
+        results.save(
+            name + suffix,
+            rows,
+            profile,
+            notebook=notebook,
+            seed=settings.seed,
+            trained=trained,
+            data=images.hash,
+            seconds=time.perf_counter() - started,
+        )
 
 
 def run(
@@ -99,28 +264,15 @@ def run(
     trained = training.train(recipe)
     images = datasets.load(settings.data, "evaluate")
     started = time.perf_counter()
-    evaluated = evaluation.evaluate(
-        trained.F,
+    evaluated = measure(
+        trained,
         images,
-        recipes.degradation_of(recipe),
         settings,
-        eps=recipe.eps,
-        schedule=recipe.schedule,
         samplers=samplers,
         metric_names=metric_names,
         set_names=set_names,
         keep=images.names[:keep],
     )
     name = name or task
-    for suffix, rows in (("", evaluated.rows), ("_sets", evaluated.sets)):
-        results.save(
-            name + suffix,
-            rows,
-            profile,
-            notebook=notebook,
-            seed=settings.seed,
-            trained=[trained],
-            data=images.hash,
-            seconds=time.perf_counter() - started,
-        )
+    save(name, (evaluated.rows, evaluated.sets), profile, notebook, settings, [trained], images, started)
     return Experiment(name, recipe, settings, trained, images, evaluated)

@@ -5,9 +5,10 @@ None of it changes the weights, so none of it is in the recipe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
+from indi import profiles
 from indi.errors import unknown
 from indi.training import recipes
 from indi.training.recipes import Precision
@@ -19,7 +20,7 @@ class Evaluation:
 
     Attributes:
         data: image set, split "evaluate".
-        crop: side of the centre crop, pixels.
+        crop: side of the centre crop, pixels; 0: whole images.
         images: how many images, in the order of the set; None for all.
         step_counts: numbers of steps N.
         batch_size: images per call of F.
@@ -30,40 +31,12 @@ class Evaluation:
     """
 
     data: str
-    crop: int
-    images: int | None
-    step_counts: tuple[int, ...]
+    crop: int = 0
+    images: int | None = None
+    step_counts: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
     batch_size: int = 8
     seed: int = 0
     precision: Precision = "32-true"
-
-
-_EVALUATIONS: dict[str, Evaluation] = {
-    "smoke": Evaluation("embedded", 128, None, (1, 2, 5, 20)),
-    # two images at a time fit the caches of a CPU, where eight took 1.4 times as long
-    "laptop": Evaluation("bsds500", 192, 100, (1, 2, 3, 5, 10, 20), batch_size=2, precision="bf16-mixed"),
-    "gpu": Evaluation(
-        "bsds500", 256, 100, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500), batch_size=32, precision="bf16-mixed"
-    ),
-    "paper": Evaluation("", 0, None, (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)),
-}
-
-# Ablations compare many trainings. On a CPU, smaller crops of fewer images keep that affordable; there
-# are enough of them for every interval.
-_ABLATIONS: dict[str, dict[str, Any]] = {
-    "smoke": {},
-    "laptop": {"crop": 128, "images": 32, "step_counts": (1, 2, 5, 10, 20)},
-    "gpu": {},
-    "paper": {},
-}
-
-# A sample of 64x64 pixels costs a ninth of a laptop's photograph: more steps are affordable.
-_GENERATION: dict[str, dict[str, Any]] = {
-    "smoke": {},
-    "laptop": {"step_counts": (1, 2, 5, 10, 20, 50), "batch_size": 16},
-    "gpu": {},
-    "paper": {},
-}
 
 
 def evaluation(task: str, profile: str, /, **changes: Any) -> Evaluation:
@@ -72,18 +45,16 @@ def evaluation(task: str, profile: str, /, **changes: Any) -> Evaluation:
     Raises:
         InDIError: no such task, profile or field.
     """
-    recipe = recipes.recipe(task, profile)
-    settings = _EVALUATIONS[profile]
-    if profile == "paper":
-        settings = replace(settings, data=recipe.data)
-    if task == "generation":
-        crop = min(settings.crop or recipe.crop, 64)
-        settings = replace(settings, data=recipe.data, crop=crop, **_GENERATION[profile])
-    valid = [f.name for f in fields(Evaluation)]
+    recipe, sizes = recipes.recipe(task, profile), profiles.get(profile)
+    valid = [field.name for field in fields(Evaluation)]
     for name in changes:
         if name not in valid:
             raise unknown("evaluation field", name, valid)
-    return replace(settings, **changes)
+    chosen: dict[str, Any] = {"data": sizes.evaluate or recipe.data, **sizes.evaluation}
+    if task == "generation":  # samples have no size of their own
+        crop = min(chosen.get("crop") or recipe.crop, 64)
+        chosen |= {"data": recipe.data, "crop": crop, **sizes.generation_evaluation}
+    return Evaluation(**{**chosen, **changes})
 
 
 def ablation(task: str, profile: str, /, **changes: Any) -> Evaluation:
@@ -92,5 +63,4 @@ def ablation(task: str, profile: str, /, **changes: Any) -> Evaluation:
     Raises:
         InDIError: as `evaluation`.
     """
-    evaluation(task, profile)  # refuses an unknown profile
-    return evaluation(task, profile, **{**_ABLATIONS[profile], **changes})
+    return evaluation(task, profile, **{**profiles.get(profile).ablation_evaluation, **changes})

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from indi import claims, evaluation
+from indi import claims, evaluation, profiles
 from indi.claims import Entry, Number, Outcome, Verdict
 from indi.evaluation import INPUT
 from indi.figures import interval
@@ -26,12 +26,7 @@ _LOOK: dict[Outcome, tuple[str, str]] = {
     "inconclusive": ("≈", "#8a7a00"),
     "not tested": ("○", "#767676"),
 }
-TASKS = {
-    "motion": "motion blur",
-    "defocus": "defocus",
-    "jpeg": "JPEG artifacts",
-    "super_resolution": "4× super-resolution",
-}
+TASKS = {task: profiles.TASKS[task][1] for task in profiles.RESTORATION}
 
 
 def counted(entries: Iterable[Entry]) -> str:

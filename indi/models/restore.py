@@ -21,8 +21,9 @@ from indi.errors import InDIError, printable
 from indi.files import writable
 from indi.method.samplers import Restorer, sampler, uniform_times
 from indi.method.unet import BLOCKS_PER_LEVEL
+from indi.profiles import RESTORATION
 from indi.progress import progress
-from indi.training.recipes import TASKS, Recipe
+from indi.training.recipes import Recipe
 
 BYTES_PER_PIXEL_AND_CHANNEL = 70
 """What a pass of F takes for each pixel and each unit of `channels`, float32; measured: 62."""
@@ -96,7 +97,7 @@ def restore_all(
             would replace a source or cannot be written, or the memory does not suffice.
     """
     if recipe.task == "generation":
-        choices = ", ".join(task for task in TASKS if task != "generation")
+        choices = ", ".join(RESTORATION)
         raise InDIError(f"generation starts from pure noise and restores no image. Choices: {choices}.")
     if recipe.method != "indi":
         raise InDIError(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from indi.data import datasets
 from indi.errors import InDIError
 from indi.files import only_one, writable
 from indi.training import loop
@@ -63,12 +65,13 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     execution = execution or Execution()
     folder = run_folder(recipe)
     wanted = replace(recipe, steps=min(recipe.steps, execution.until or recipe.steps))
-    if not finished(wanted):
+    images = cache(partial(datasets.load, recipe.data, "train"))  # once, and only if it is needed
+    if not finished(wanted, images):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
         with _only_one(fabric, recipe, folder):
-            if not finished(wanted):
-                loop.run(recipe, execution, fabric, folder)
+            if not finished(wanted, images):
+                loop.run(recipe, execution, fabric, folder, images())
     return load(wanted)
 
 
@@ -111,13 +114,8 @@ def _tensorboard(folder: Path) -> list[Logger]:
 @contextmanager
 def _only_one(fabric: lf.Fabric, recipe: Recipe, folder: Path) -> Iterator[None]:
     writable(folder)
-    if fabric.is_global_zero:
-        doing = f"the training of {recipe.task} under {recipe.profile}, {folder.name}"
-        with only_one(folder / ".lock", doing):
-            fabric.barrier()
-            yield
-            fabric.barrier()
-    else:
+    doing = f"the training of {recipe.task} under {recipe.profile}, {folder.name}"
+    with only_one(folder / ".lock", doing) if fabric.is_global_zero else nullcontext():
         fabric.barrier()
         yield
         fabric.barrier()
