@@ -53,6 +53,7 @@ OPEN = {
     # data/datasets/unpack.py
     "archives": (
         "error: Error -3",
+        "CRC check failed",
         "compression method",
         "is encrypted",
         "zip file version",
