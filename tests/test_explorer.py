@@ -214,7 +214,7 @@ def sources(page: Any) -> tuple[str, str]:
     page.wait_for_function(
         "[...document.querySelectorAll('.ex-stage img')].every((i) => i.complete && i.naturalWidth)"
     )
-    return tuple(page.get_attribute(f".ex-{side}", "src").split("/")[-1] for side in ("before", "after"))  # type: ignore[return-value]
+    return tuple(page.get_attribute(f".ex-{side}", "src").split("/")[-1] for side in ("before", "after"))
 
 
 def expected(choice: int, key: str) -> str:
