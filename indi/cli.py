@@ -231,6 +231,25 @@ def campaign(jobs: int, only_list: bool, worker: bool) -> None:
 
 
 @main.command()
+@_profile
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=20.0,
+    show_default=True,
+    help="About how long a part takes.",
+)
+@click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
+def bench(profile: str, seconds: float, data_set: str | None) -> None:
+    """How fast this machine trains, samples and loads, and how much of it is overhead of ours."""
+    from indi import processes
+    from indi.training import bench as benchmark
+
+    processes.restart()
+    click.echo(benchmark.text(benchmark.bench(profile, seconds, data_set)))
+
+
+@main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @_profile_option("laptop")
 def ship(tasks: tuple[str, ...], profile: str) -> None:
