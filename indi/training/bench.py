@@ -95,7 +95,7 @@ def _training(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
 
 
 def _loop_seconds(chosen: Recipe, steps: int, device: torch.device) -> float:
-    """Seconds that `steps` steps of a real training take: a longer one less a shorter one, without set-up and states."""
+    """Seconds that `steps` steps of a real training take: longer less shorter, without set-up and states."""
     before = os.environ.get("INDI_RUNS")
     took = []
     with tempfile.TemporaryDirectory() as folder:
