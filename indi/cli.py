@@ -242,10 +242,8 @@ def campaign(jobs: int, only_list: bool, worker: bool) -> None:
 @click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
 def bench(profile: str, seconds: float, data_set: str | None) -> None:
     """How fast this machine trains, samples and loads, and how much of it is overhead of ours."""
-    from indi import processes
     from indi.training import bench as benchmark
 
-    processes.restart()
     click.echo(benchmark.text(benchmark.bench(profile, seconds, data_set)))
 
 
@@ -526,3 +524,12 @@ def book(profile: str) -> None:
             raise
         report("ends", "book")
     click.echo(page)
+
+
+def entry() -> None:
+    """The program `indi`. What computes for long runs with the settings of `processes`."""
+    if {"train", "bench", "restore"} & set(sys.argv[1:4]):
+        from indi import processes
+
+        processes.restart()
+    main()

@@ -20,7 +20,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from indi import paths, profiles
+from indi import paths, processes, profiles
 from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
@@ -353,6 +353,7 @@ def _own_kernel(reads: Path) -> Iterator[None]:
     The tables that it reads are noted in the file `reads`.
     """
     ours = {"JUPYTER_PREFER_ENV_PATH": "1", "INDI_PROGRESS": "0", "INDI_READS": str(reads)}
+    ours = {name: value for name, value in processes.SETTINGS.items() if name not in os.environ} | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

@@ -25,6 +25,7 @@ from indi.evaluation import metrics
 from indi.evaluation.protocols import Evaluation
 from indi.method.samplers import Restorer, Sampler, sampler, uniform_times
 from indi.progress import progress
+from indi.training import precision
 
 INPUT = "input"
 """Stands in the column `sampler` for y itself, with 0 steps."""
@@ -168,7 +169,7 @@ def evaluate(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(F, nn.Module):
         F = F.to(device)
-    restore = _with_precision(F, device, settings.precision)
+    restore = _with_precision(F, device, precision.resolve(settings.precision, device))
     size = (settings.crop, settings.crop) if settings.crop else None
     measured = metrics.per_image(metric_names, size)
     missing = metrics.missing(metric_names, size) | metrics.missing(set_names)

@@ -25,7 +25,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from indi.data import datasets
 from indi.errors import InDIError
 from indi.files import only_one, writable
-from indi.training import loop
+from indi.training import loop, precision
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe
@@ -95,7 +95,7 @@ def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
             accelerator=accelerator,
             devices=execution.devices,
             strategy="ddp" if execution.devices > 1 else "auto",
-            precision=recipe.precision,
+            precision=precision.resolve(recipe.precision, torch.device(accelerator)),
             loggers=_tensorboard(folder),
         )
     except (ValueError, RuntimeError, MisconfigurationException) as error:

@@ -25,7 +25,7 @@ from indi.method import cddpm
 from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
 from indi.records import provenance
-from indi.training import checkpoints
+from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
 from indi.training.store import run_folder
@@ -87,6 +87,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
         fabric.world_size,
     )
     on_gpu = fabric.device.type == "cuda"
+    computed_in = precision.resolve(recipe.precision, fabric.device)
     compile_it = on_gpu if execution.compile is None else execution.compile
     workers = (8 if on_gpu else 0) if execution.workers is None else execution.workers
     network = network_of(recipe).to(memory_format=torch.channels_last)
@@ -161,7 +162,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
                 lines = (folder / "log.jsonl").read_text()
                 with replacing(run_folder(shorter) / "log.jsonl") as partial:
                     partial.write_text(lines)
-                _finish(shorter, run_folder(shorter), ema, images.hash, elapsed())
+                _finish(shorter, run_folder(shorter), ema, images.hash, elapsed(), computed_in)
 
         if (done % save_every == 0 or done == last) and done < recipe.steps and fabric.is_global_zero:
             checkpoints.save_state(
@@ -181,11 +182,13 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
             )
 
     if fabric.is_global_zero and last == recipe.steps:
-        _finish(recipe, folder, ema, images.hash, elapsed())
+        _finish(recipe, folder, ema, images.hash, elapsed(), computed_in)
         checkpoints.delete_states(folder)
 
 
-def _finish(recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float) -> None:
+def _finish(
+    recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float, computed_in: str
+) -> None:
     """Write the averaged weights and, last, the record that says that they are whole."""
     digest = checkpoints.save_weights(
         folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
@@ -195,6 +198,7 @@ def _finish(recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds
         "checkpoint": digest,
         "data": data,
         "seconds": seconds,
+        "precision": computed_in,
         **provenance.collect(rooms=numerics.OF_TRAINING),
     }
     with replacing(folder / "done.json") as partial:
