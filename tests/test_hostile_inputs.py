@@ -50,15 +50,6 @@ Random = np.random.Generator
 
 #: Tracebacks that are known and not mended yet, by family: to be taken out of here when they are.
 OPEN = {
-    # data/datasets/unpack.py
-    "archives": (
-        "error: Error -3",
-        "CRC check failed",
-        "compression method",
-        "is encrypted",
-        "zip file version",
-        "Invalid argument",
-    ),
     # training/checkpoints.py load_weights, training/store.py load
     "weights": ("in loading state_dict", "has no attribute 'get'"),
     # training/recipes.py degradation_of, as_dict

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -255,19 +256,30 @@ def unpack(archive: Path, folder: Path) -> None:
         InDIError: a damaged or unsafe archive, or no space left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name, explaining(folder / name):
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
         scratch = Path(name)
         try:
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as zipped:
-                    zipped.extractall(scratch)
-            else:
-                with tarfile.open(archive) as tarred:
-                    tarred.extractall(scratch, filter="data")
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+            with explaining(scratch):
+                if zipfile.is_zipfile(archive):
+                    with zipfile.ZipFile(archive) as zipped:
+                        zipped.extractall(scratch)
+                else:
+                    with tarfile.open(archive) as tarred:
+                        tarred.extractall(scratch, filter="data")
+        # an archive of another kind, damaged or encrypted, can end in any of these
+        except (
+            zipfile.BadZipFile,
+            tarfile.TarError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            OSError,
+            zlib.error,
+        ) as e:
             raise InDIError(
-                f"{archive} cannot be unpacked ({error}); nothing was written. Delete it and fetch it again."
-            ) from error
+                f"{archive} cannot be unpacked ({' '.join(str(e).split())}); nothing was written. Delete it and "
+                "fetch it again."
+            ) from e
         for path in sorted(p for p in scratch.rglob("*") if p.is_file()):
             goal = folder / path.relative_to(scratch)
             goal.parent.mkdir(parents=True, exist_ok=True)
