@@ -29,15 +29,13 @@ from indi.progress import REPORTING
 HEARTBEAT = 20.0
 """Seconds after which a line says what runs, where nothing has ended."""
 
+#: Chapter -> the tasks whose models it evaluates.
 _TASKS = {
-    "04_jpeg": ("jpeg",),
-    "05_motion": ("motion",),
-    "06_super_resolution": ("super_resolution",),
-    "07_defocus": ("defocus",),
-    "08_generation": ("generation",),
-    "09_samplers": ("jpeg", "motion", "super_resolution", "defocus"),
+    "09_samplers": profiles.RESTORATION,
+    **{chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()},
 }
-_COMPARING = ("10_time_distribution", "11_noise", "12_conditional_ddpm", "14_beyond", "15_open_choices")
+#: Chapters that compare trainings of one task, JPEG.
+_COMPARING = tuple(name for name in profiles.CHAPTERS if name not in profiles.LIGHT and name not in _TASKS)
 #: Sets without which a chapter leaves a section out.
 _EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
 #: What trainings, states and decoded images take, GiB: smoke and laptop as measured, rounded up; the others estimated.

@@ -83,8 +83,14 @@ def parse_parameters(assignments: Mapping[str, str] | list[str]) -> dict[str, An
         name, equals, value = assignment.partition("=")
         if not (equals and name.strip().isidentifier()):
             raise InDIError(f"parameter {assignment!r} is not of the form name=value.")
-        parameters[name.strip()] = typed = _typed(value.strip())
-        if (odd := _no_plain_value(typed)) is not None:
+        try:
+            parameters[name.strip()] = typed = _typed(value.strip())
+            odd = _no_plain_value(typed)
+        except RecursionError:
+            raise InDIError(
+                f"parameter {name.strip()}: its list holds itself, or is nested too deep."
+            ) from None
+        if odd is not None:
             raise InDIError(
                 f"parameter {assignment!r} holds a {type(odd).__name__}: a value is a number, True, False, None, "
                 "a text (in quotes where YAML reads something else in it) or a list of these."
