@@ -160,7 +160,7 @@ def test_resamples_are_stored_beside_their_distances(project: Path) -> None:
     )  # fmt: skip
     results.save("jpeg_sets", rows, "smoke", notebook="04_jpeg")
     stored = results.load("jpeg_sets", "smoke").rows
-    pd.testing.assert_frame_equal(stored, rows.drop(columns=["floor", "resamples"]))
+    pd.testing.assert_frame_equal(stored, rows.drop(columns=["floor", "resamples"]), check_dtype=False)
     beside = results.load("jpeg_sets_resamples", "smoke")
     assert list(beside.rows) == ["sampler", "steps", "metric", "floor", "resamples", "eps"]
     assert beside.rows["resamples"].tolist() == ["3.1 2.9", "4.1 3.9"]
