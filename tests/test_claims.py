@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from indi import claims, paths
-from indi.claims import CLAIMS, Evidence, Measured, Number, decide, exact, steps, trainings
+from indi.claims import CLAIMS, Evidence, Measured, Number, changes, decide, exact, steps, trainings
 from indi.claims.evidence import NO_RESAMPLES, collect
 from indi.cli import main
 from indi.errors import InDIError
@@ -943,6 +943,36 @@ def test_margins_are_a_quarter_of_table_3() -> None:
     assert change["psnr_db"] / 4 == pytest.approx(claims.MARGINS["psnr"], abs=0.03)
     assert change["lpips"] / 4 == pytest.approx(claims.MARGINS["lpips_alex"], abs=0.001)
     assert all(metrics.describe(name).function for name in claims.MARGINS)
+
+
+# --- changes, and the sentences of the paper ---------------------------------------------------------
+
+
+def test_every_claim_has_its_line_among_the_changes(stored: Path) -> None:
+    entries = claims.judge("smoke")
+    rows = changes.table(entries).set_index("claim")
+    assert list(rows.index) == [claim.id for claim in CLAIMS]
+    new = rows["changed"] == "new"
+    assert (rows.loc[new, "version 1"] == "").all()
+    assert (rows.loc[~new, "version 1"] != "").all()
+    assert (rows.loc[rows["changed"] != "nothing", "changed"].str.len() > 0).all()
+    assert set(rows["version 1"]) <= {"", *COUNTED}
+    assert {row: int((rows["version 1"] == row).sum()) for row in COUNTED} == COUNTED
+    assert len(changes.power(entries)) == 1  # of the one table there is
+
+
+COUNTED = {"reproduced": 14, "not reproduced": 11, "inconclusive": 11, "not tested": 2}
+"""What version 1 said of its 38 rows."""
+
+
+def test_every_sentence_has_a_row_or_a_reason() -> None:
+    listed = changes.sentences()
+    known = {claim.id.partition("/")[0] for claim in CLAIMS}
+    named = {name for names in listed["rows"] for name in names.split()}
+    assert named == known
+    assert ((listed["rows"] != "") | (listed["why"] != "")).all()
+    assert not listed["sentence"].duplicated().any()
+    assert len({claim.title for claim in CLAIMS}) > 20
 
 
 # --- what is drawn and shown of it ----------------------------------------------------------------

@@ -284,7 +284,12 @@ class Measured:
                 found = metrics.interval_of_mean((table * weights).sum(axis=1, skipna=False), confidence)
         else:
             mean = sum(weight * self.mean(metric, key) for weight, key in terms)
-            n = self.distance(metric, terms[0][1]).n
+            counts = {self.distance(metric, key).n for _, key in terms}
+            n = min(counts)
+            if len(counts) > 1:
+                raise NotTested(
+                    f"{metrics.describe(metric).label} of sets of unequal size ({', '.join(map(str, sorted(counts)))})"
+                )
             if self.pairs(metric):
                 drawn = sum(weight * self.drawn(metric, key) for weight, key in terms)
                 found = spread(mean, np.asarray(drawn), n, confidence)

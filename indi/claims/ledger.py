@@ -446,7 +446,7 @@ CLAIMS: tuple[Claim, ...] = (
         steps.generates,
         ("generation_sets",),
         "08_generation",
-        also=_resamples("generation"),
+        also=(*_resamples("generation"), *_sets("generation_many")),
     ),
     Claim(
         "generates-best",
@@ -459,7 +459,7 @@ CLAIMS: tuple[Claim, ...] = (
         steps.generates_best,
         ("generation_sets",),
         "08_generation",
-        also=_resamples("generation"),
+        also=(*_resamples("generation"), *_sets("generation_many")),
     ),
     Claim(
         "generation-fid",

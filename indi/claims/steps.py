@@ -77,7 +77,14 @@ def by_metric(
         raise NotTested("neither LPIPS nor a Fréchet distance was measured (their weights are missing)")
 
     def one(name: str) -> Verdict:
-        return judge(name) if found.pairs(name) else Verdict("not tested", NO_RESAMPLES)
+        if not found.pairs(name):
+            return Verdict("not tested", NO_RESAMPLES)
+        try:
+            return judge(name)
+        except NotTested as reason:
+            if name == names[0]:
+                raise
+            return Verdict("not tested", str(reason))
 
     verdicts = {name: one(name) for name in names}
     if exactly and not found.named(kinds[0]):
@@ -291,8 +298,10 @@ def generates_best(evidence: Evidence) -> Verdict:
 
 
 def _generated(evidence: Evidence) -> Measured:
-    evidence.rows("generation_sets")
-    return Measured(pd.DataFrame(columns=COLUMNS), sets_of(evidence, "generation"))
+    """The table generation_many_sets, where there is one; else generation_sets."""
+    name = "generation_many" if "generation_many_sets" in evidence.tables else "generation"
+    evidence.rows(f"{name}_sets")
+    return Measured(pd.DataFrame(columns=COLUMNS), sets_of(evidence, name))
 
 
 def curve(found: Measured, sampler: str) -> list[Key]:

@@ -16,7 +16,7 @@ from indi.evaluation.metrics.intervals import (
 from indi.evaluation.metrics.naturalness import niqe
 from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
 from indi.evaluation.metrics.pixel import blockiness, detail_ratio, luma, psnr, quantise, ssim
-from indi.evaluation.metrics.registry import Metric, describe, missing, per_image, resolve
+from indi.evaluation.metrics.registry import DEFAULT, Metric, describe, missing, per_image, resolve
 from indi.evaluation.metrics.sets import (
     SetDistance,
     draws,
@@ -30,6 +30,7 @@ from indi.evaluation.metrics.sets import (
 from indi.evaluation.metrics.weights import fetch as fetch_weights
 
 __all__ = [
+    "DEFAULT",
     "Features",
     "Interval",
     "Metric",
