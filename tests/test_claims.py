@@ -132,7 +132,9 @@ def test_distances_without_resamples_decide_nothing() -> None:
     rows = per_image({("indi", "lpips_squeeze"): log(-0.1, 0.3)}, spread=0.1)
     sets = between_sets({("indi", "fd_squeeze"): log(9, 10)}).drop(columns=["floor", "resamples"])
     verdict = judged("several-steps/defocus", evidence(defocus=rows, defocus_sets=sets))
-    assert (verdict.outcome, verdict.reason) == ("reproduced", "")
+    # beside another metric even intervals that are too wide may object
+    assert verdict.outcome == "reproduced"
+    assert verdict.reason == "FD-squeeze says otherwise"
     verdict = judged("generates-best", evidence(generation_sets=sets))
     assert (verdict.outcome, verdict.reason) == ("not tested", NO_RESAMPLES)
 

@@ -306,11 +306,16 @@ class Measured:
         return bool(len(here)) and bool(here.loc[here["metric"] == metric, "resamples"].astype(bool).all())
 
     def drawn(self, metric: str, key: Key) -> np.ndarray:
-        """The mean over images, or the distance between sets, in each of `metrics.draws`; averaged over trainings."""
+        """The mean over images, or the distance between sets, in each of `metrics.draws`; averaged over trainings.
+
+        Raises:
+            NotTested: the resamples of that distance are not stored.
+        """
         values = self.values(metric, key)
         if len(values):
             return np.asarray(metrics.draws(len(values)) @ values.to_numpy() / len(values))
-        assert self.sets is not None
+        if self.sets is None or not self.pairs(metric):
+            raise NotTested(NO_RESAMPLES)
         texts = _at(self.sets, metric, key)["resamples"]
         return np.mean([np.array(text.split(), dtype=float) for text in texts], axis=0)
 
