@@ -426,7 +426,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "comparable-ddpm",
-        "Results comparable to a conditional DDPM's",
+        "Results comparable to those of a conditional DDPM",
         "Our proposed ReDI algorithm produces comparable results in much less number of steps.",
         "Fig. 12",
         "Each at its best N, InDI's LPIPS is above the conditional DDPM's (the best of its schedules) by "
