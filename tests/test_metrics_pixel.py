@@ -1,4 +1,4 @@
-"""PSNR, SSIM and Y held to scikit-image, the detail ratio to its closed forms."""
+"""PSNR, SSIM and Y held to scikit-image, the detail ratio to its closed forms, blockiness to its paper."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
+from indi import evaluation
+from indi.data import datasets, degradations
 from indi.errors import InDIError
-from indi.evaluation import metrics
+from indi.evaluation import metrics, protocols
 
 
 def photo(side: int = 96) -> NDArray[np.uint8]:
@@ -147,6 +149,48 @@ def test_detail_ratio_of_flat_images_is_not_invented() -> None:
     assert metrics.detail_ratio(flat, flat).isnan().item()
     assert metrics.detail_ratio(flat, textured.float()).item() == 0
     assert metrics.detail_ratio(textured.float(), flat).isinf().item()
+
+
+def features_of_wang_sheikh_bovik(plane: NDArray[np.float64]) -> tuple[float, float]:
+    """B and A as printed, of horizontal differences; indices of the paper, from 1."""
+    rows, columns = plane.shape
+    d = {
+        (i, j): abs(plane[i - 1, j] - plane[i - 1, j - 1])
+        for i in range(1, rows + 1)
+        for j in range(1, columns)
+    }
+    blocks = columns // 8
+    b = sum(d[i, 8 * j] for i in range(1, rows + 1) for j in range(1, blocks)) / (rows * (blocks - 1))
+    return b, (8 / (rows * (columns - 1)) * sum(d.values()) - b) / 7
+
+
+@pytest.mark.parametrize("size", [(16, 16), (40, 51)])
+def test_blockiness_is_that_of_the_printed_features(size: tuple[int, int]) -> None:
+    pixels = noisy(photo()[: size[0], : size[1]], 20)
+    plane = metrics.luma(as_tensor(pixels))[0, 0].numpy()
+    both = [features_of_wang_sheikh_bovik(p) for p in (plane, plane.T)]
+    expected = np.mean([b / a for b, a in both])
+    assert float(metrics.blockiness(as_tensor(pixels))) == pytest.approx(expected, rel=1e-9)
+
+
+def test_blockiness_sees_the_grid_of_jpeg_where_evaluation_has_it() -> None:
+    truth = as_tensor(photo())
+    compressed = degradations.get("jpeg")(truth, torch.Generator())
+    assert float(metrics.blockiness(truth)) == pytest.approx(1, abs=0.1)
+    assert float(metrics.blockiness(compressed)) > 1.5
+    # a crop that does not begin on the grid is measured in the wrong places
+    assert float(metrics.blockiness(compressed[..., 4:, 4:])) < 1
+    # the evaluation crops first and compresses then: the grid begins at the corner of what is measured
+    images = datasets.load("embedded", "evaluate")
+    settings = protocols.Evaluation("embedded", 96, 3, (1,))
+    _, x, y = next(evaluation.pairs(images, degradations.get("jpeg"), settings))
+    assert (metrics.blockiness(y) > metrics.blockiness(x) + 0.5).all()
+
+
+def test_blockiness_of_a_flat_image_is_not_invented() -> None:
+    assert torch.isnan(metrics.blockiness(torch.zeros(1, 3, 16, 16)))
+    with pytest.raises(InDIError, match="16x16"):
+        metrics.blockiness(torch.zeros(1, 3, 15, 32))
 
 
 def test_bad_input_is_named() -> None:

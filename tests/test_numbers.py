@@ -681,7 +681,6 @@ def comparison_of_steps() -> Any:
     return {
         "steps": table(comparison.steps_to_reach(rows, "psnr", resamples=200)),
         "steps to a value": table(comparison.steps_to_reach(rows, "psnr", 23.0, resamples=200)),
-        "verdict": comparison.verdict(rows, "psnr", resamples=200),
         "fused": table(fused.groupby(comparison.KEYS, sort=False)["value"].mean().reset_index()),
         "choices": table(comparison.choices(rows, "psnr")),
     }

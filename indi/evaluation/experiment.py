@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from indi import evaluation, training
 from indi.data import datasets
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
-from indi.evaluation import Evaluated, metrics, protocols
+from indi.evaluation import Evaluated, Method, generation, metrics, protocols
 from indi.evaluation.protocols import Evaluation
+from indi.method.samplers import indi
 from indi.records import results
 from indi.training import Trained, recipes
 from indi.training.recipes import Recipe
@@ -251,7 +254,7 @@ def run(
         seed: of the training.
         recipe: what to train instead of the task's own recipe (an ablation's, say); then `seed` and
             `changes` are not used.
-        samplers, metric_names, set_names: see `evaluation.evaluate`.
+        samplers, metric_names, set_names: see `evaluation.evaluate`; of JPEG the blockiness is measured, too.
         keep: how many restored images are kept for galleries.
         settings: of the evaluation; None: the profile's.
 
@@ -263,6 +266,8 @@ def run(
     settings = settings or protocols.evaluation(task, profile)
     trained = training.train(recipe)
     images = datasets.load(settings.data, "evaluate")
+    if metric_names is None:
+        metric_names = (*metrics.DEFAULT, *_artifacts(recipe))
     started = time.perf_counter()
     evaluated = measure(
         trained,
@@ -276,3 +281,111 @@ def run(
     name = name or task
     save(name, (evaluated.rows, evaluated.sets), profile, notebook, settings, [trained], images, started)
     return Experiment(name, recipe, settings, trained, images, evaluated)
+
+
+def many_steps(
+    task: str, profile: str, *, notebook: str, recipe: Recipe | None = None, **changes: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The samplers at very many steps: tables <task>_many and <task>_many_sets, by `protocols.many`.
+
+    Distances between sets of InDI are over twice as many images as the others', so that they are compared
+    with one another only in generation, where all are of the same number.
+
+    Args:
+        task, profile, notebook, recipe: as in `run`.
+        changes: to fields of the evaluation, e.g. images=2 to see how long it takes.
+
+    Returns:
+        Both tables.
+
+    Raises:
+        InDIError: of any of the parts.
+    """
+    trained = training.train(recipe or recipes.recipe(task, profile))
+    ours, theirs = protocols.many(task, profile, **changes)
+    names: tuple[str, ...] = (
+        () if task == "generation" else ("psnr", "lpips", "detail_ratio", *_artifacts(trained.recipe))
+    )
+    images = _truths(task, ours)
+    started = time.perf_counter()
+    found = [
+        measure(trained, images, settings, samplers=samplers, metric_names=names, set_names=("fd", "kd"))
+        for samplers, settings in ((("indi",), ours), (("naive", "cold_diffusion"), theirs))
+    ]
+    keys = ["image", "sampler", "steps", "metric"]
+    rows = pd.concat([part.rows for part in found]).drop_duplicates(keys)  # y is measured twice
+    sets = pd.concat([part.sets for part in found]).drop_duplicates(keys[1:])
+    save(f"{task}_many", (rows, sets), profile, notebook, ours, [trained], images, started)
+    return rows, sets
+
+
+def equal_psnr(
+    tasks: Sequence[str], profile: str, *, notebook: str, **changes: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curves with real points between one and two steps: tables samplers_equal_psnr and samplers_equal_psnr_sets.
+
+    InDI with equal steps, with two unequal steps (`protocols.BETWEEN`), and Cold Diffusion; the column `task` tells
+    tasks apart. InDI's "steps" are 1, then 1000 s of two steps 1, s, 0, then 1000 N: numbers that tell its points
+    apart in their order. (From t = 1 the naive sampler's two steps are InDI's.)
+
+    Args:
+        tasks, profile: whose recipes.
+        notebook: the chapter, for the provenance.
+        changes: to fields of the evaluation.
+
+    Returns:
+        Both tables.
+
+    Raises:
+        InDIError: of any of the parts.
+    """
+    parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    started = time.perf_counter()
+    every = []
+    for task in tasks:
+        trained = training.train(recipes.recipe(task, profile))
+        every.append(trained)
+        settings = protocols.ablation(task, profile, **changes)
+        images = datasets.load(settings.data, "evaluate")
+        unequal = {f"{s}": Method(indi, partial(_two_steps, s)) for s in protocols.BETWEEN}
+        for methods, counts in ((("indi", "cold_diffusion"), settings.step_counts), (unequal, (2,))):
+            found = measure(
+                trained,
+                images,
+                replace(settings, step_counts=counts),
+                samplers=methods,
+                metric_names=("psnr", "lpips"),
+                set_names=("fd", "kd"),
+            )
+            rows, sets = (_points(table).assign(task=task) for table in (found.rows, found.sets))
+            parts.append((rows, sets))
+    rows, sets = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+    save("samplers_equal_psnr", (rows, sets), profile, notebook, settings, every, images, started)
+    return rows, sets
+
+
+def _two_steps(s: float, steps: int) -> np.ndarray:
+    return np.array([1.0, s, 0.0])
+
+
+def _points(table: pd.DataFrame) -> pd.DataFrame:
+    """Restored rows, InDI's "steps" as `equal_psnr` says; its two equal steps go, they are s = 1/2."""
+    table = table[(table["sampler"] != evaluation.INPUT)]
+    equal = table["sampler"].isin(("indi", "naive", "cold_diffusion"))
+    table = table[~((table["sampler"] == "indi") & (table["steps"] == 2))]
+    ours = table["sampler"] == "indi"
+    steps = table["steps"].where(~(ours & (table["steps"] > 2)), 1000 * table["steps"])
+    between = (1000 * pd.to_numeric(table["sampler"].where(~equal), errors="coerce")).round()
+    return table.assign(
+        steps=between.where(~equal, steps).astype(int), sampler=table["sampler"].where(equal, "indi")
+    )
+
+
+def _truths(task: str, settings: Evaluation) -> ImageSet:
+    images = datasets.load(settings.data, "evaluate")
+    return generation.tiles(images, settings.crop) if task == "generation" else images
+
+
+def _artifacts(recipe: Recipe) -> tuple[str, ...]:
+    """Metrics of what the degradation leaves, where it is known how to see it: the blocks of JPEG."""
+    return ("blockiness",) if recipe.degradation == "jpeg" else ()

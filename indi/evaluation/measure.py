@@ -25,6 +25,7 @@ from indi.evaluation import metrics
 from indi.evaluation.protocols import Evaluation
 from indi.method.samplers import Restorer, Sampler, sampler, uniform_times
 from indi.progress import progress
+from indi.records import results
 from indi.training import precision
 
 INPUT = "input"
@@ -49,7 +50,9 @@ class Evaluated:
     Attributes:
         rows: columns image, sampler, steps, metric, value.
         sets: columns sampler, steps, metric, value, low, high, images, patches: distances between
-            all restored images and all truths (FID and its like), with 95 % intervals over images.
+            all restored images and all truths (FID and its like), with 95 % intervals over images. Beside
+            them floor, the distance of two disjoint halves of the truths, and resamples, the distance in each
+            of `metrics.draws` as a text of numbers; stored, these two become a table of their own.
         kept: (image, sampler, steps) -> uint8 (H, W, 3) for the images asked for; the truth is under
             (image, "truth", 0), y under (image, "input", 0).
         missing: metric -> why it was not measured.
@@ -246,16 +249,30 @@ def _set_rows(
     rows = []
     for name in distances:
         network = metrics.feature_network(name)
-        for (who, steps, other), restored in features.items():
-            if who == TRUTH or other != network:
-                continue
-            found = metrics.set_distance(name, restored, features[TRUTH, 0, network])
-            interval = found.interval
-            rows.append(
-                (who, steps, name, interval.mean, interval.low, interval.high, interval.n, found.patches[0])
-            )
-    columns = ["sampler", "steps", "metric", "value", "low", "high", "images", "patches"]
+        truth = features[TRUTH, 0, network]
+        own = {key[:2]: found for key, found in features.items() if key[2] == network and key[0] != TRUTH}
+        draws = _resamples(name, own, truth)
+        floor = metrics.floor(name, truth).interval.mean if truth.images >= 4 else np.nan
+        for (who, steps), restored in own.items():
+            found = metrics.set_distance(name, restored, truth)
+            i = found.interval
+            beside = (floor, draws[who, steps])
+            rows.append((who, steps, name, i.mean, i.low, i.high, i.n, found.patches[0], *beside))
+    columns = ["sampler", "steps", "metric", "value", "low", "high", "images", "patches", *results.BESIDE]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _resamples(
+    name: str, sets: Mapping[tuple[str, int], metrics.Features], truth: metrics.Features
+) -> dict[tuple[str, int], str]:
+    """Each set's distance to the truths in common resamples of the images, as a text of numbers."""
+    if truth.images < 2:
+        return dict.fromkeys(sets, "")
+    # settings that coincide, as one step of every sampler, are computed once
+    distinct = {hash(found.values.tobytes()): found for found in sets.values()}
+    values = metrics.resampled(name, list(distinct.values()), truth, metrics.draws(truth.images))
+    texts = {at: " ".join(f"{v:.6g}" for v in column) for at, column in zip(distinct, values.T, strict=True)}
+    return {key: texts[hash(found.values.tobytes())] for key, found in sets.items()}
 
 
 def summary(rows: pd.DataFrame, by: Sequence[str] = ("sampler", "steps", "metric")) -> pd.DataFrame:

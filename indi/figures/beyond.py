@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from indi import evaluation
+from indi.claims.decide import worded
 from indi.evaluation import INPUT, metrics
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.figures import (
@@ -121,17 +121,6 @@ def loss_score(metric: str) -> Callable[[pd.Series], pd.Series]:
     return (lambda value: -value) if direction == "higher" else (lambda value: value)
 
 
-def verdict(worse: metrics.Interval) -> str:
-    """What an interval of (method - baseline), in a score that is better when lower, says."""
-    if worse.n and worse.mean == 0 and np.isnan(worse.low):
-        return "same"
-    if worse.n < FEWEST_IMAGES:
-        return "too few images"
-    if worse.high < 0:
-        return "better"
-    return "worse" if worse.low > 0 else "none shown"
-
-
 def comparisons(
     rows: pd.DataFrame, pairs: Sequence[tuple[str, int, str, int]], names: Sequence[str]
 ) -> pd.DataFrame:
@@ -154,7 +143,7 @@ def comparisons(
             interval = evaluation.difference(rows, metric, (a, n), (b, m))
             part = rows[rows["metric"] == metric]
             scores = part.assign(value=loss_score(metric)(part["value"]))
-            word = verdict(evaluation.difference(scores, metric, (a, n), (b, m)))
+            word = worded(evaluation.difference(scores, metric, (a, n), (b, m)))
             out.append((a, n, b, m, metric, interval.mean, interval.low, interval.high, interval.n, word))
     columns = [
         "method",

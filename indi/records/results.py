@@ -38,6 +38,10 @@ MEASURED = "%.9g"
 are stored in full, for their errors are of the last digits."""
 
 
+BESIDE = ("floor", "resamples")
+"""Columns of distances between sets that `save` stores beside them, as the table <name>_resamples."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows and how they came to be.
@@ -139,7 +143,8 @@ def save(
 
     Args:
         name: of the table, unique within the profile.
-        rows: tidy, one observation a row; the index is not stored.
+        rows: tidy, one observation a row; the index is not stored. Columns of `BESIDE` go, with those that
+            say of what, into a table of their own, <name>_resamples.
         profile: smoke, laptop, gpu or paper.
         notebook: the chapter that computed it, e.g. "04_jpeg".
         seed: of the evaluation.
@@ -153,6 +158,11 @@ def save(
     Returns:
         The path of the CSV.
     """
+    if set(BESIDE) <= set(rows.columns) and not name.endswith("_resamples"):
+        given = {"notebook": notebook, "seed": seed, "trained": trained, "data": data, "seconds": seconds}
+        of_what = rows.columns.difference(["value", "low", "high", "images", "patches"], sort=False)
+        save(f"{name}_resamples", rows[of_what], profile, rooms=rooms, **given)  # type: ignore[arg-type]
+        rows = rows.drop(columns=list(BESIDE))
     path = _table_path(name, profile)
     if rooms is None:
         rooms = tuple(numerics.NUMERICS) if trained or data else ("method", "evaluation")
@@ -224,6 +234,7 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
         figure.savefig(partial, format="svg", metadata={"Date": None})
         partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
     if data is not None:
+        data = data.drop(columns=list(BESIDE), errors="ignore")  # not drawn
         with replacing(path.with_suffix(".csv")) as partial:
             data.to_csv(partial, index=False, float_format=MEASURED)
     return path

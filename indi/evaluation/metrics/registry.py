@@ -74,6 +74,10 @@ def _lpips(net: str) -> Metric:
     return Metric(f"lpips_{net}", f"LPIPS ({net})", "", "lower", function, net, small)
 
 
+def _blockiness(restored: Tensor, truth: Tensor) -> Tensor:
+    return pixel.blockiness(restored)
+
+
 def _niqe(restored: Tensor, truth: Tensor) -> Tensor:
     return naturalness.niqe(restored)
 
@@ -107,6 +111,9 @@ _ENTRIES = (
         pixel.detail_ratio,
         "",
         _side("the detail ratio", pixel.SMALLEST_SPECTRUM),
+    ),
+    Metric(
+        "blockiness", "blockiness", "", "lower", _blockiness, "", _side("blockiness", pixel.SMALLEST_GRID)
     ),
     _lpips("alex"),
     _lpips("squeeze"),
