@@ -304,7 +304,7 @@ def archives(world: World) -> Outcome:
 
 def records(world: World) -> Outcome:
     tables = world.home / "results" / "smoke" / "tables"
-    files = ["published.csv", "notebooks/04_jpeg.json", "tables/jpeg.json", "tables/jpeg.csv"]
+    files = ["notebooks/04_jpeg.json", "tables/jpeg.json", "tables/jpeg.csv"]
     file = world.pick(
         [world.model / "done.json", world.model / "log.jsonl"] + [tables.parent / name for name in files]
     )
