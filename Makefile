@@ -1,5 +1,6 @@
 # make reproduce   every notebook and the book; PROFILE=smoke (default), laptop, gpu or paper. Where the
-#                  numbers of the profile are published, it says at its end whether they came out again
+#                  numbers of the profile are published, it says at its end whether they came out again.
+#                  ANYWAY=1 leaves out the notebooks whose images are not here
 # make test        the tests
 # make book        the book alone, from results that are already there; PROFILE=laptop (default): the
 #                  published ones
@@ -17,6 +18,8 @@ endif
 PYTHON ?= python3
 CORES ?= all
 VENV ?= .venv
+EXTRAS := book,workflow,test
+SHELL := bash
 export INDI_RETRAIN := $(RETRAIN)
 
 BIN := $(VENV)/bin
@@ -25,20 +28,21 @@ READY := $(VENV)/ready
 .PHONY: reproduce test book lint clean
 .DEFAULT_GOAL := reproduce
 
+# pip's own lines where it begins on a package, and every 20 s what lies there already: never long silence
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	@echo "installing into $(VENV) (once, some minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@set -o pipefail; began=$$SECONDS; \
+	(while sleep 20 >/dev/null; do echo "  $$((SECONDS - began)) s, $$(du -sm $(VENV) | cut -f1) MB are there"; done) & beat=$$!; \
+	trap "kill $$beat" EXIT; \
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[$(EXTRAS)]" \
+	  | sed -nu -e 's/^Collecting \([^ ]*\).*/  \1/p' -e 's/^Installing collected packages: .*/  installing them/p'
 	@touch $@
 
+# One command, so that make stops it, and all that it has started, when make is stopped.
 reproduce: $(READY)
-	@started=$$(date +%s); \
-	$(BIN)/snakemake --cores $(CORES) --config profile=$(PROFILE) --keep-going --rerun-incomplete --quiet all; \
-	failed=$$?; \
-	$(BIN)/python -c 'import sys; from indi.book import build; print(build.summary(sys.argv[1], float(sys.argv[2])))' $(PROFILE) $$started; \
-	if [ -f results/$(PROFILE)/published.csv ]; then echo; $(BIN)/indi compare --profile $(PROFILE); fi; \
-	exit $$failed
+	@$(BIN)/indi reproduce --profile $(PROFILE) --cores $(CORES) $(if $(ANYWAY),--anyway)
 
 test: $(READY)
 	@$(BIN)/pytest

@@ -1,5 +1,5 @@
 """`python -m indi` is `indi`."""
 
-from indi.cli import main
+from indi.cli import entry
 
-main()
+entry()

@@ -5,29 +5,54 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from indi import __version__
-from indi.errors import InDIError
+from indi import __version__, profiles
+from indi.errors import InDIError, printable, require
 
 
 class _Group(click.Group):
-    """Turns an InDIError into one line and exit code 1, and names the nearest command."""
+    """Turns an InDIError, or what the system says of a file, into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InDIError as error:
-            click.echo(f"indi: {error}", err=True)
-            sys.exit(1)
+            _complain(str(error))
+        except OSError as error:
+            if error.filename is None or error.strerror is None:
+                raise
+            _complain(f"{os.fsdecode(error.filename)}: {error.strerror}; choose another name or place.")
+        sys.exit(1)
 
+
+def _complain(message: str) -> None:
+    click.echo(f"indi: {printable(message)}", err=True)
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _count = click.IntRange(min=1)
-_profile = click.option("--profile", default="smoke", show_default=True, help="smoke, laptop, gpu or paper.")
+
+
+def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    profiles.get(name)
+    return name
+
+
+def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Command]:
+    """The door for profiles: whatever a command calls may take the name as a good one."""
+    help_text = f"{what}{', '.join(profiles.PROFILES)}."
+    return click.option("--profile", default=default, show_default=True, callback=_known, help=help_text)
+
+
+_profile = _profile_option("smoke")
 _accelerator = click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -59,11 +84,30 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
 )
-def run(notebook: Path, profile: str, assignments: tuple[str, ...]) -> None:
+@click.option(
+    "--cell-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="Hours after which a cell is stopped.",
+)
+def run(notebook: Path, profile: str, assignments: tuple[str, ...], cell_limit: float) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
     from indi.book import run as runner
 
-    click.echo(runner.run_notebook(notebook, profile, runner.parse_parameters(list(assignments))))
+    parameters = runner.parse_parameters(list(assignments))
+    click.echo(runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit))
+
+
+@main.command()
+@_profile
+@click.option("--cores", default="all", show_default=True, help="Processors to use at once.")
+@click.option("--anyway", is_flag=True, help="Leave out the chapters whose images are not here.")
+def reproduce(profile: str, cores: str, anyway: bool) -> None:
+    """Run every notebook that is not up to date, then build the book; `make reproduce` calls this."""
+    from indi.book import reproduce as workflow
+
+    sys.exit(workflow.reproduce(profile, cores, anyway=anyway, say=click.echo))
 
 
 @main.group(name="recipe")
@@ -74,9 +118,7 @@ def recipe_group() -> None:
 @recipe_group.command("list")
 def recipe_list() -> None:
     """The tasks and profiles."""
-    from indi.training import recipes
-
-    click.echo(f"tasks:    {', '.join(recipes.TASKS)}\nprofiles: {', '.join(recipes.PROFILES)}")
+    click.echo(f"tasks:    {', '.join(profiles.TASKS)}\nprofiles: {', '.join(profiles.PROFILES)}")
 
 
 @recipe_group.command("show")
@@ -116,7 +158,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
         f"{'task':<17}{'parameters':>12}{'steps':>9}{'batch':>7}{'crop':>6}{'PFLOP':>12}"
         f"{'GiB at full batch':>19}{'GPU hours':>11}"
     )
-    for task in recipes.TASKS:
+    for task in profiles.TASKS:
         chosen = recipes.recipe(task, profile)
         cost = planning.cost(chosen)
         memory = cost.memory(-(-chosen.batch_size // devices)) / 2**30
@@ -189,8 +231,25 @@ def campaign(jobs: int, only_list: bool, worker: bool) -> None:
 
 
 @main.command()
+@_profile
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=20.0,
+    show_default=True,
+    help="About how long a part takes.",
+)
+@click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
+def bench(profile: str, seconds: float, data_set: str | None) -> None:
+    """How fast this machine trains, samples and loads, and how much of it is overhead of ours."""
+    from indi.training import bench as benchmark
+
+    click.echo(benchmark.text(benchmark.bench(profile, seconds, data_set)))
+
+
+@main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+@_profile_option("laptop")
 def ship(tasks: tuple[str, ...], profile: str) -> None:
     """Copy finished trainings into results/PROFILE/models, each with a model card; without TASK, all five.
 
@@ -200,24 +259,29 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     from indi.models import ship as shipping
     from indi.training import recipes
 
-    for chosen in [recipes.recipe(task, profile) for task in tasks or recipes.TASKS]:
+    for chosen in [recipes.recipe(task, profile) for task in tasks or profiles.TASKS]:
         click.echo(shipping.ship(chosen))
 
 
 @main.command()
 @click.argument("task")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The PNG file to write.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option(
-    "--profile", default="laptop", show_default=True, help="Whose model: smoke, laptop, gpu, paper."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The PNG file to write, or a folder for files of the images' names.",
 )
-@click.option("--steps", type=_count, default=10, show_default=True, help="N, the number of calls of F.")
+@_profile_option("laptop", "Whose model: ")
 @click.option(
-    "--sampler",
-    default="indi",
+    "--steps",
+    type=click.IntRange(1, 100_000),
+    default=10,
     show_default=True,
-    help="indi, naive, cold_diffusion, or anchored (ours, chapter 16).",
+    help="N, the number of calls of F.",
 )
+@click.option("--sampler", default="indi", show_default=True, help="indi, naive, cold_diffusion; anchored.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
 )
@@ -227,39 +291,63 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     show_default=True,
     help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
 )
+@click.option(
+    "--tile",
+    type=click.IntRange(min=0),
+    metavar="PIXELS",
+    help="Side of the squares that go through the network; 0: the whole image. Default: by the free memory.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that are in the folder already.")
 @_accelerator
 def restore(
     task: str,
-    image: Path,
+    images: tuple[Path, ...],
     output: Path,
     profile: str,
     steps: int,
     sampler: str,
     seed: int,
     small: bool,
+    tile: int | None,
+    overwrite: bool,
     accelerator: str,
 ) -> None:
-    """Restore IMAGE, degraded as TASK's training images were, with its shipped or trained model.
+    """Restore each IMAGE, degraded as TASK's training images were, with its shipped or trained model.
 
-    TASK is motion, defocus, jpeg or super_resolution. The image is processed whole.
+    TASK is motion, defocus, jpeg or super_resolution. IMAGE is a file, or a folder of files. An image that
+    cannot be restored does not stop the others; the exit code is then 1. No IMAGE is ever written to.
     """
     from indi.models import restore
     from indi.training import recipes
 
-    done = restore.restore(
+    planned = restore.outputs(images, output, overwrite)
+    problems = [goal for _, goal in planned if isinstance(goal, InDIError)]
+    pairs = [(source, goal) for source, goal in planned if isinstance(goal, Path)]
+    results = restore.restore_all(
         recipes.recipe(task, profile),
-        image,
-        output,
+        pairs,
         steps=steps,
         method=sampler,
         seed=seed,
         enlarged=not small,
+        tile=tile,
         accelerator=accelerator,
     )
-    click.echo(
-        f"{done.path}: {task} ({profile}), {sampler}, steps {steps}, {done.width}x{done.height} pixels, "
-        f"{done.seconds:.1f} s"
-    )
+    failed = 0
+    for done in chain(problems, results):
+        if isinstance(done, InDIError):
+            if len(planned) == 1:
+                raise done
+            _complain(str(done))
+            failed += 1
+            continue
+        tiles = f" in tiles of {done.tile}" if done.tile else ""
+        click.echo(
+            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {steps}, "
+            f"{done.width}x{done.height} pixels{tiles}, {done.seconds:.1f} s"
+        )
+    if failed:
+        raise InDIError(f"{failed} of {len(planned)} images were not restored: see above.")
 
 
 @main.group()
@@ -312,9 +400,9 @@ def data_fetch(name: str, data_root: Path | None) -> None:
     """
     from indi.data import datasets
 
-    fetched = datasets.fetch(name, data_root)
-    click.echo(fetched.text)
-    sys.exit(0 if fetched.done else 1)
+    done, said = datasets.fetch(name, data_root)
+    click.echo(said)
+    sys.exit(0 if done else 1)
 
 
 @data.group("weights")
@@ -343,6 +431,21 @@ def data_weights_fetch(names: tuple[str, ...]) -> None:
 
     for name in names:
         click.echo(metrics.fetch_weights(name))
+
+
+@main.command()
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+def explorer(tasks: tuple[str, ...], profile: str) -> None:
+    """Make the pictures of the book's step explorer from a chapter's results; without TASK, of all four.
+
+    A few images of the stored evaluation are restored again, with every sampler and number of steps, and
+    checked against the stored numbers: results/PROFILE/explorer/TASK. `indi book` shows them.
+    """
+    from indi.figures import explorer as explorers
+
+    for task in tasks or explorers.CHAPTERS:
+        click.echo(explorers.make(task, profile))
 
 
 @main.command()
@@ -375,32 +478,58 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-def publish(profile: str) -> None:
-    """Write the numbers of a profile to results/PROFILE/published.csv, the measure of later reruns."""
-    from indi.book import compare as reference
+@click.option(
+    "--against", default="HEAD", show_default=True, help="A commit, or a folder with the published results."
+)
+def compare(profile: str, against: str) -> None:
+    """Say how the numbers of the tables that were run again differ from the published ones.
 
-    click.echo(reference.publish(profile))
+    What it finds is written to results/PROFILE/compared.json. Exit code 0: all are the same or inside their
+    published 95 % intervals. 2: some are outside or missing.
+    """
+    from indi.book import compare as comparing
+
+    found = comparing.compare(profile, against)
+    click.echo(comparing.text(found))
+    if path := comparing.record(found, profile, against):
+        click.echo(path)
+    sys.exit(0 if comparing.as_published(found) else 2)
 
 
 @main.command()
-@_profile
-def compare(profile: str) -> None:
-    """Say how the numbers of a profile differ from the published ones.
+def readme() -> None:
+    """Write the results that README.md shows, and its picture, anew from those of the laptop profile."""
+    from indi.book import readme as page
 
-    Exit code 0: all are the same or inside their published 95 % intervals. 2: some are outside or missing.
-    """
-    from indi.book import compare as reference
-
-    found = reference.compare(profile)
-    click.echo(reference.text(found))
-    sys.exit(0 if reference.as_published(found) else 2)
+    click.echo(page.write())
 
 
 @main.command()
 @_profile
 def book(profile: str) -> None:
     """Build the book from the executed notebooks and results of a profile."""
+    from indi import paths
     from indi.book import build as building
+    from indi.files import only_one
+    from indi.progress import report
 
-    building.assemble(profile)
-    click.echo(building.build(profile))
+    require("jupyter_book", "book")
+    with only_one(paths.root() / "book" / "_build" / ".lock", f"indi book --profile {profile}"):
+        report("begins", "book")
+        try:
+            building.assemble(profile)
+            page = building.build(profile)
+        except InDIError:
+            report("fails", "book")
+            raise
+        report("ends", "book")
+    click.echo(page)
+
+
+def entry() -> None:
+    """The program `indi`. What computes for long runs with the settings of `processes`."""
+    if {"train", "bench", "restore"} & set(sys.argv[1:4]):
+        from indi import processes
+
+        processes.restart()
+    main()

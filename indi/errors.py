@@ -1,9 +1,10 @@
-"""The one exception a user is meant to read, and the wording of 'no such name'."""
+"""The one exception a user is meant to read, 'no such name', 'not installed', and text fit to be shown."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class InDIError(Exception):
@@ -19,3 +20,21 @@ def unknown(kind: str, name: object, valid: Iterable[str]) -> InDIError:
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InDIError(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
+
+
+def printable(text: str) -> str:
+    """`text` in one line that any terminal shows: breaks, control codes and broken UTF-8 of file names escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def require(module: str, extra: str) -> None:
+    """Ask for a package that comes with an extra of this one, before anything is begun that needs it.
+
+    Raises:
+        InDIError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise InDIError(
+            f"{module.replace('_', '-')} is not installed: pip install -c constraints.txt -e '.[{extra}]' in the "
+            "project folder brings it, and so does make."
+        )

@@ -1,15 +1,22 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and work that one process does at a time."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import platform
+import re
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from indi.errors import InDIError
 
@@ -68,13 +75,103 @@ def replacing(path: Path) -> Iterator[Path]:
         InDIError: the folder cannot be written to, or the disk is full; the partial file is removed
             and `path` is as it was.
     """
-    writable(path.parent)
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    with replacing_all(path) as (partial,):
+        yield partial
+
+
+@contextmanager
+def replacing_all(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """As `replacing`, for files that belong together: none is replaced before all are written to the disk.
+
+    Between the first and the last rename nothing is computed or written; a process that is killed just
+    there leaves files of two runs, which a mark in both has to tell (see `indi.book.run`).
+
+    What processes that were killed have left of earlier attempts is swept.
+    """
+    partials = []
+    for path in targets:
+        writable(path.parent)
+        _sweep(path)
+        partials.append(path.with_name(f".{path.stem}.{_mark()}.partial{path.suffix}"))
     try:
-        with explaining(path):
-            yield partial
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())  # else a power cut may leave an empty file under the good name
-            os.replace(partial, path)
+        with explaining(targets[0]):
+            yield tuple(partials)
+            for partial in partials:
+                with open(partial, "rb") as written:
+                    os.fsync(written.fileno())  # else a power cut may leave an empty file under the good name
+            for partial, path in zip(partials, targets, strict=True):
+                os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        for partial in partials:
+            partial.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return re.sub(r"\W", "-", platform.node())[:32] or "here"
+
+
+def _mark() -> str:
+    """Names a partial file after who writes it: a process number means something on its own machine only."""
+    return f"{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+
+
+def _sweep(path: Path) -> None:
+    """Remove the partial files of `path` whose process, on this machine, is gone."""
+    name = f".{glob.escape(path.stem)}.{glob.escape(_host())}.*.partial{glob.escape(path.suffix)}"
+    for partial in path.parent.glob(name):
+        number = partial.name.split(".")[-4 if path.suffix else -3]
+        if number.isdigit() and not alive(int(number)):
+            partial.unlink(missing_ok=True)
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@contextmanager
+def only_one(lock: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold the file `lock`, so that one process at a time does this. It is free again however the holder ends.
+
+    Args:
+        lock: its folder is made where it is not there; the file stays.
+        doing: what the holder does, for the others to read: "indi book --profile smoke".
+        wait: for the holder to end, with a line on standard error that names it; else refuse.
+
+    Raises:
+        InDIError: another process holds it, and `wait` is false; or the folder cannot be written to.
+    """
+    writable(lock.parent)
+    held = FileLock(lock)
+    # beside the lock: whoever opens that, waiters too, empties it
+    note = lock.with_name(f"{lock.name}.holder")
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        holder = _read_note(note)
+        if not wait:
+            raise InDIError(f"{holder} has not ended: wait for it, or stop it.") from None
+        print(f"indi: waiting until {holder} ends", file=sys.stderr, flush=True)
+        held.acquire()
+    try:
+        now = datetime.now().strftime("%Y-%m-%d %H:%M")
+        note.write_text(
+            f"process {os.getpid()} on {platform.node()} ({doing}, since {now})", encoding="utf-8"
+        )
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        held.release()
+
+
+def _read_note(note: Path) -> str:
+    try:
+        return note.read_text(encoding="utf-8") or "another process"
+    except OSError:  # it has just begun or ended
+        return "another process"

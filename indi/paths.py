@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from indi import profiles
+
 
 def root() -> Path:
     """The project folder: `INDI_HOME`, else the checkout this package is installed from, else the working folder."""
@@ -22,7 +24,12 @@ def runs() -> Path:
 
 
 def results(profile: str) -> Path:
-    """What was measured under `profile`: tables/, figures/ and notebooks/."""
+    """What was measured under `profile`: tables/, figures/ and notebooks/.
+
+    Raises:
+        InDIError: no such profile.
+    """
+    profiles.get(profile)
     return root() / "results" / profile
 
 

@@ -1,4 +1,4 @@
-"""One progress bar for everything that takes long."""
+"""One progress bar for everything that takes long, and reports to who waits for a whole workflow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
+
+REPORTING = "INDI_REPORT"
+"""Where this variable is set, `report` speaks."""
+
+
+def report(event: str, what: str) -> None:
+    """Tell `indi reproduce`, on standard output, that something "begins", "ends" or "fails"."""
+    if REPORTING in os.environ:
+        print(f"{REPORTING} {event} {what}", flush=True)
 
 
 def progress(items: Iterable[Any] | None = None, **options: Any) -> tqdm:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from indi import figures
+from indi.claims import decide
 from indi.evaluation import INPUT, metrics
 from indi.evaluation.metrics import Interval
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
@@ -68,7 +69,7 @@ def test_few_images_get_no_verdict() -> None:
     ("low", "high", "word"), [(-2.0, -1.0, "better"), (1.0, 2.0, "worse"), (-1.0, 1.0, "none shown")]
 )
 def test_the_rule(low: float, high: float, word: str) -> None:
-    assert beyond.verdict(Interval((low + high) / 2, low, high, 20)) == word
+    assert decide.worded(Interval((low + high) / 2, low, high, 20)) == word
 
 
 def test_the_direction_of_a_metric_counts() -> None:

@@ -180,7 +180,7 @@ def test_summary_tells_what_was_kept(manuscript: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(reuse, "kept", lambda profile: ["01_toy_example", "04_jpeg"])
     lines = book.summary("laptop", pd.Timestamp.now().timestamp() - 60).splitlines()
     assert lines[1].endswith("  ran now"), "what ran was not kept"
-    assert lines[2].endswith("  kept as published; RETRAIN=1 trains it")
+    assert lines[2].endswith("  kept as it is; RETRAIN=1 trains it")
 
 
 def test_summary_tells_what_ran_now(manuscript: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from indi import profiles
 from indi.book import run as runner
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
@@ -24,13 +25,7 @@ from indi.training import recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TASKS = {
-    "04_jpeg": "jpeg",
-    "05_motion": "motion",
-    "06_super_resolution": "super_resolution",
-    "07_defocus": "defocus",
-    "08_generation": "generation",
-}
+TASKS = {chapter: task for task, (chapter, _) in profiles.TASKS.items()}
 
 
 def cells(path: Path, kind: str) -> Iterator[Any]:
@@ -80,7 +75,7 @@ def test_it_names_what_it_writes(name: str, task: str) -> None:
 
 def test_the_book_and_the_workflow_know_it(notebook: Path) -> None:
     assert f"notebooks/{notebook.stem}\n" in (ROOT / "book" / "_toc.yml").read_text()
-    assert f'"{notebook.stem}"' in (ROOT / "Snakefile").read_text()
+    assert notebook.stem in profiles.CHAPTERS
 
 
 def test_paper_tables_are_as_printed() -> None:
@@ -114,12 +109,12 @@ def test_paper_and_ours_share_steps_but_no_column() -> None:
     sets = NO_SETS.copy()
     sets.loc[0] = ["indi", 1, "kid", 0.0123, 0.01, 0.015, 3, 12]
     ours = tables.our_table(summary, sets, ["psnr", "kid"])
-    assert ours["KID × 1000 ↓"].tolist() == ["not measured", "12.30 [10.00, 15.00]", "not measured"]
+    assert ours["KID × 1000 ↓"].tolist() == ["not measured", "12.30 [10.00,\u00a015.00]", "not measured"]
     joined = tables.beside(tables.paper_table("table3"), ours, "ours", "the paper")
     assert joined["", "N"].tolist() == ["input y", "1", "2", "4", "10", "20", "50", "100", "500"]
     one = joined[joined["", "N"] == "1"].iloc[0]
     assert one["the paper", "PSNR [dB] ↑"] == "24.75"
-    assert one["ours", "PSNR [dB] ↑"] == "25.00 [19.50, 25.50]"
+    assert one["ours", "PSNR [dB] ↑"] == "25.00 [19.50,\u00a025.50]"
     assert joined[joined["", "N"] == "20"].iloc[0]["the paper", "LPIPS ↓"] == "–"
 
 
@@ -169,7 +164,7 @@ def squares(*sizes: tuple[int, int], split: str = "evaluate") -> ImageSet:
     rng = np.random.default_rng(0)
     images = tuple(rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes)
     names = tuple(f"i{k}" for k in range(len(images)))
-    return ImageSet("some", split, names, images, None, "", "")  # type: ignore[arg-type]
+    return ImageSet("some", split, names, images)  # type: ignore[arg-type]
 
 
 def test_tiles_do_not_overlap_and_lose_borders_only() -> None:
@@ -211,5 +206,5 @@ def test_setting_table_says_what_was_not_measured() -> None:
     rows = pd.concat([some_rows().assign(eps=eps) for eps in (0.0, 0.03)])
     shown = sweep.setting_table(rows, NO_SETS.assign(eps=0.0), "eps", "ε", [("psnr", 1), ("fid", 10)])
     assert shown["ε"].tolist() == ["0", "0.03"]
-    assert shown["PSNR [dB] ↑, N = 1"][0].startswith("22.500 [")
+    assert shown["PSNR [dB] ↑, N = 1"][0].startswith("22.50 [")
     assert shown["FID ↓, N = 10"].tolist() == ["not measured"] * 2

@@ -22,9 +22,7 @@ def coordinates(inputs: bool = False, names: tuple[str, ...] = ("a", "b", "c")) 
     """Images whose pixel (i, j) of image k is (i, j, k): a crop tells where it comes from."""
     i, j = np.mgrid[:SIZE, : SIZE + 5].astype(np.uint8)
     images = tuple(np.stack([i, j, np.full_like(i, k)], axis=-1) for k in range(len(names)))
-    return ImageSet(
-        "coordinates", "train", names, images, tuple(255 - x for x in images) if inputs else None, "", ""
-    )
+    return ImageSet("coordinates", "train", names, images, tuple(255 - x for x in images) if inputs else None)
 
 
 def crops(images: ImageSet, degradation: str | None = "jpeg", **options: int) -> TrainingCrops:

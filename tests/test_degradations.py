@@ -116,6 +116,16 @@ def test_same_on_a_gpu(name: str) -> None:
     torch.testing.assert_close(y.cpu(), degradation(x, seeded()), atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("name", degradations.names())
+def test_shares_of_a_batch_are_those_of_one_process(name: str) -> None:
+    x, degradation = photographs(48, count=6), degradations.get(name)
+    whole = degradation(x, seeded())
+    for world in (2, 3):
+        for rank in range(world):
+            part = degradation(x[rank::world], seeded(), (rank, world))
+            torch.testing.assert_close(part, whole[rank::world], atol=1e-5, rtol=0)
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(InDIError, match=r"\(B, 3, H, W\)"):
         degradations.get("jpeg")(torch.zeros(1, 1, 8, 8), seeded())
@@ -340,7 +350,7 @@ def test_pixels_are_blurred_by_their_own_radius() -> None:
 
 
 def test_depth_maps_are_standardised_and_smooth() -> None:
-    maps = defocus.depth_maps(800, 24, 24, seeded())
+    maps = defocus.depth_maps(defocus.waves(800, seeded()), 24, 24)
     assert maps.mean().item() == pytest.approx(0, abs=0.08)
     assert maps.var().item() == pytest.approx(1, abs=0.1)
     # the steepest wave rises by 2 pi / 150 of its amplitude a pixel

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -74,9 +77,11 @@ def test_conda_and_make_install_what_pyproject_says() -> None:
     *plain, pip = conda["dependencies"]
     python = next(Requirement(text) for text in plain if text.startswith("python"))
     assert {Requirement(text).name for text in plain} == {"python", "pip"}
-    assert str(SpecifierSet(PROJECT["requires-python"])) in str(python.specifier).split(",")
-    assert pip["pip"] == ["-c constraints.txt", "-e .[test]"]
-    assert '-c constraints.txt -e ".[test]"' in (CHECKOUT / "Makefile").read_text()
+    assert python.specifier == SpecifierSet(PROJECT["requires-python"])
+    assert pip["pip"] == ["-c constraints.txt", "-e .[book,workflow,test]"]
+    makefile = (CHECKOUT / "Makefile").read_text()
+    assert '-c constraints.txt -e ".[$(EXTRAS)]"' in makefile
+    assert "EXTRAS := book,workflow,test\n" in makefile
     for supported in ("3.11", "3.12", "3.13"):
         assert supported in python.specifier
         assert supported in SpecifierSet(PROJECT["requires-python"])
@@ -101,7 +106,7 @@ def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
     )
     assert ran.returncode != 0
     assert ran.stderr.splitlines()[0] == (
-        "Python 3.11 or later is needed, this is 3.10: make PYTHON=python3.12"
+        "Python 3.11, 3.12 or 3.13 is needed, this is 3.10: make PYTHON=python3.12"
     )
     assert not (tmp_path / ".venv").exists()
 
@@ -130,34 +135,68 @@ def test_the_book_is_the_published_one_and_a_reproduction_the_smallest(tmp_path:
     assert "indi book --profile smoke\n" in dry(tmp_path, "book", "PROFILE=smoke")
     assert "indi book --profile gpu\n" in dry(tmp_path, "book", PROFILE="gpu")
     for words in ([], ["reproduce"]):
-        assert "profile=smoke" in dry(tmp_path, *words)
-    both = dry(tmp_path, "reproduce", PROFILE="laptop")
-    assert "profile=laptop" in both
-    assert "results/laptop/published.csv" in both
+        assert "indi reproduce --profile smoke" in dry(tmp_path, *words)
+    assert "indi reproduce --profile laptop --cores all" in dry(tmp_path, "reproduce", PROFILE="laptop")
+    assert "--anyway" in dry(tmp_path, "reproduce", "ANYWAY=1")
     assert "results/smoke" in dry(tmp_path, "clean")
     assert "laptop" not in dry(tmp_path, "clean", "PROFILE=laptop")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize("status", [0, 3])
-def test_the_comparison_does_not_change_how_a_reproduction_ended(tmp_path: Path, status: int) -> None:
-    dry(tmp_path, "book")
-    binaries = tmp_path / ".venv" / "bin"
-    binaries.mkdir(parents=True)
-    for name, code in {"snakemake": status, "python": 0, "indi": 2}.items():
-        (binaries / name).write_text(f"#!/bin/sh\necho {name} $1\nexit {code}\n")
-        (binaries / name).chmod(0o755)
-    (tmp_path / ".venv" / "ready").touch()
-    published = tmp_path / "results" / "laptop" / "published.csv"
-    published.parent.mkdir(parents=True)
-    for there in (False, True):
-        if there:
-            published.touch()
-        ran = subprocess.run(
-            ["make", "PROFILE=laptop"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert (ran.returncode == 0) == (status == 0)
-        assert ("indi compare" in ran.stdout) == there
+def test_the_library_imports_nothing_that_only_an_extra_brings() -> None:
+    installed, todo = set(), [Requirement(text).name for text in PROJECT["dependencies"]]
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name not in installed:
+            installed.add(name)
+            inner = map(Requirement, metadata.requires(name) or [])
+            todo += [r.name for r in inner if r.marker is None or r.marker.evaluate({"extra": ""})]
+    distributions = metadata.packages_distributions()
+    imported = set()
+    for path in (CHECKOUT / "indi").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "indi"}
+    assert len(imported) > 15
+    for module in imported:
+        assert installed & {canonicalize_name(name) for name in distributions[module]}, module
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"), [("book", "jupyter_book", "book"), ("reproduce", "snakemake", "workflow")]
+)
+def test_a_command_without_its_extra_says_so_in_one_line(
+    tmp_path: Path, command: str, module: str, extra: str
+) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; from indi.cli import main; main([{command!r}])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"INDI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 1
+    assert f".[{extra}]" in ran.stderr
+    assert extra in PROJECT["optional-dependencies"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_everything_that_is_distributed_has_terms() -> None:
+    assert PROJECT["license"] == "MIT"
+    assert (CHECKOUT / "LICENSE").read_text().startswith("MIT License\n")
+    citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    assert citation["license"] == PROJECT["license"]
+    assert citation["version"] == metadata.version("indi")
+    weights = (CHECKOUT / "LICENSE-WEIGHTS.md").read_text()
+    for done in (CHECKOUT / "results").glob("*/models/*/done.json"):
+        recipe = json.loads(done.read_text())["recipe"]
+        assert recipe["task"] in weights
+        for name in recipe["data"].split("+"):
+            assert f"`{name}`" in weights
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -166,7 +205,7 @@ def test_published_results_are_tracked_and_what_is_made_again_is_not() -> None:
         pytest.skip("not a git checkout")
     folder = "results/laptop"
     tracked = [
-        f"{folder}/published.csv",
+        f"{folder}/compared.json",
         *(f"{folder}/tables/jpeg{suffix}" for suffix in (".csv", ".json")),
         f"{folder}/figures/jpeg_steps.svg",
         *(f"{folder}/notebooks/04_jpeg{suffix}" for suffix in (".ipynb", ".json")),

@@ -15,7 +15,7 @@ from indi.data import datasets, degradations
 from indi.data.datasets import ImageSet
 from indi.data.images import from_arrays
 from indi.errors import InDIError
-from indi.evaluation import metrics, protocols
+from indi.evaluation import experiment, metrics, protocols
 from indi.evaluation.protocols import Evaluation
 from indi.method import samplers
 
@@ -222,3 +222,33 @@ def test_changes_carry_the_interval_of_the_paired_difference() -> None:
     assert five["mean"] == pytest.approx(26.55)
     assert five["low"] == pytest.approx(25.75 + expected.low)
     assert five["high"] == pytest.approx(25.75 + expected.high)
+
+
+def test_very_many_steps_are_affordable_and_share_their_images() -> None:
+    ours, theirs = protocols.many("motion", "laptop")
+    assert (ours.images, theirs.images, ours.crop) == (64, 32, 128)
+    assert theirs == dataclasses.replace(ours, images=32, step_counts=theirs.step_counts)
+    assert ours.step_counts[-1] == theirs.step_counts[-1] == 500
+    # two samplers on half of the images: about 100,000 calls
+    calls = 64 * sum(ours.step_counts) + 2 * 32 * sum(theirs.step_counts)
+    assert 90_000 < calls < 110_000
+    faces, others = protocols.many("generation", "laptop")
+    assert faces == others
+    assert max(faces.step_counts) == 200
+
+
+def test_points_between_one_and_two_steps_are_told_apart_in_their_order() -> None:
+    rows = [
+        ("indi", 1),
+        ("indi", 2),
+        ("indi", 5),
+        ("cold_diffusion", 2),
+        ("input", 0),
+        ("0.05", 2),
+        ("0.5", 2),
+    ]
+    table = experiment._points(pd.DataFrame(rows, columns=["sampler", "steps"]))
+    found = list(table.itertuples(index=False, name=None))
+    assert found == [("indi", 1), ("indi", 5000), ("cold_diffusion", 2), ("indi", 50), ("indi", 500)]
+    # the second time of two equal steps is among them, which is why those go
+    assert list(experiment._two_steps(0.5, 2)) == list(samplers.uniform_times(2))

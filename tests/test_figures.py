@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -13,13 +13,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from indi import figures
-from indi.figures import exact, network, toy
-from indi.method import samplers, unet
+from indi.evaluation import INPUT
+from indi.figures import LOOKS, plots
+from indi.method import samplers
 from indi.records import results
 
 
@@ -32,26 +32,17 @@ def _style() -> Iterator[None]:
     plt.close("all")
 
 
-def ydata(line: Line2D) -> list[float]:
-    return np.asarray(line.get_ydata()).tolist()
+def drawn(axes: Axes) -> dict[str, list[float]]:
+    """Label -> heights of each labelled curve."""
+    lines = {str(line.get_label()): np.asarray(line.get_ydata(), float).tolist() for line in axes.lines}
+    return {label: heights for label, heights in lines.items() if not label.startswith("_")}
 
 
-def a_run() -> toy.ToyRun:
-    modes = np.array([[1.0, 1], [-1, 1], [-1, -1], [1, -1]])
-    y = modes * 1.7
-    states = np.linspace(y, modes, 5)
-    return toy.ToyRun("(a)", modes, samplers.uniform_times(4), states, modes * 0.5)
-
-
-def test_every_sampler_has_its_own_look() -> None:
-    for look in (
-        figures.SAMPLER_COLOURS,
-        figures.SAMPLER_MARKERS,
-        figures.SAMPLER_LINES,
-        figures.SAMPLER_LABELS,
-    ):
-        assert list(look) == list(samplers.SAMPLERS)
-        assert len(set(look.values())) == len(look)
+def test_every_series_has_its_own_look() -> None:
+    assert set(samplers.SAMPLERS) <= set(LOOKS)
+    others = figures.looks([f"series {k}" for k in range(6)]).values()
+    for some in (LOOKS.values(), others):
+        assert len({look.label for look in some}) == len({look[1:] for look in some}) == len(some)
 
 
 def test_sampler_colours_differ_for_colour_blind_readers() -> None:
@@ -59,7 +50,7 @@ def test_sampler_colours_differ_for_colour_blind_readers() -> None:
     deutan = np.array(
         [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
     )
-    for first, second in combinations(figures.SAMPLER_COLOURS.values(), 2):
+    for first, second in combinations([LOOKS[name].colour for name in samplers.SAMPLERS], 2):
         seen = [deutan @ np.array(to_rgb(colour)) ** 2.2 for colour in (first, second)]
         assert np.linalg.norm(seen[0] - seen[1]) > 0.15
 
@@ -74,91 +65,63 @@ def test_show_table() -> None:
     assert "1.2e-01" in own
 
 
+def test_a_number_stands_with_its_interval() -> None:
+    assert figures.interval((23.814, 23.1, 24.519), "psnr") == "23.81 [23.10,\u00a024.52]"
+    assert figures.interval((0.0123, 0.01, 0.015), "kid", times=1000) == "12.30 [10.00,\u00a015.00]"
+    assert figures.interval((0.25, math.nan, math.nan), "ssim", plus=True) == "+0.250 [no interval]"
+    assert figures.difference((-0.1, -0.2, 0.1), "ssim").endswith("]: none shown")
+    assert figures.difference((0.1, 0.05, 0.2), "ssim").endswith("]")
+
+
 def test_an_unchanged_figure_is_an_unchanged_file(project: Path) -> None:
+    rows = pd.DataFrame({"sampler": "indi", "steps": [1, 2], "mean": [3.0, 4.0], "metric": "m"})
     files = [
-        results.save_figure("toy", toy.toy_figure([a_run()] * 2), "smoke").read_bytes() for _ in range(2)
+        results.save_figure("curve", plots.over_steps(rows, {"m": "m"}), "smoke").read_bytes()
+        for _ in range(2)
     ]
     assert files[0] == files[1]
 
 
-def test_toy_figure_shows_the_points() -> None:
-    run = a_run()
-    ax = toy.toy_figure([run, run]).axes[0]
-    drawn = {c.get_label(): np.asarray(c.get_offsets()) for c in ax.collections}
-    np.testing.assert_array_equal(drawn["observed y"], run.states[0])
-    np.testing.assert_array_equal(drawn["one step, E[x | y]"], run.regression)
-    np.testing.assert_array_equal(drawn["InDI after 4 steps"], run.states[-1])
-    assert len(drawn["path of InDI"]) == 3 * 4
-
-
-def test_toy_steps_follow_the_times() -> None:
-    figure = toy.toy_steps([a_run(), a_run()], shown=(1.0, 0.5, 0.0))
-    assert [ax.get_title() for ax in figure.axes[:3]] == ["t = 1", "t = 0.5", "t = 0"]
-    at_half = np.concatenate([np.asarray(c.get_offsets()) for c in figure.axes[1].collections[1:]])
-    np.testing.assert_allclose(at_half, a_run().states[2])
-
-
-def test_animation_is_self_contained_and_can_stand_still() -> None:
-    page = toy.toy_animation([a_run(), a_run()])
-    assert "http" not in page
-    assert "<script" not in page
-    assert "prefers-reduced-motion: reduce" in page
-    svg = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
-    frames = [g for g in svg.iter("g") if "indi-frame" in g.attrib["class"]]
-    assert [g.findtext("text") for g in frames] == [f"t = {t:.2f}" for t in (1, 0.75, 0.5, 0.25, 0)]
-    assert len(page) < 1_000_000
-
-
-def test_curves_show_the_numbers() -> None:
+def test_curves_show_the_numbers_in_the_order_of_the_steps() -> None:
     rows = pd.DataFrame(
         [
-            {"case": "a", "sampler": name, "steps": n, "fraction": n / 10, "low": n / 11, "high": n / 9}
-            for name in samplers.SAMPLERS
-            for n in (1, 2, 5)
+            {"metric": m, "sampler": name, "steps": n, "mean": n / 10, "low": n / 11, "high": n / 9}
+            for m in ("a", "b")
+            for name in (*samplers.SAMPLERS, INPUT)
+            for n in ((5, 1, 2) if name != INPUT else (0,))
         ]
     )
-    figure = exact.fraction_at_mode(pd.concat([rows, rows.assign(case="b")]))
-    lines = figure.axes[0].get_lines()
-    assert [line.get_label() for line in lines] == list(figures.SAMPLER_LABELS.values())
-    assert ydata(lines[0]) == [0.1, 0.2, 0.5]
-    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "2", "5"]
+    figure = plots.over_steps(rows, {"b": "second", "a": "first"}, right={"a": 0.3})
+    second, first = figure.axes
+    assert [second.get_title(), first.get_title()] == ["second", "first"]
+    assert list(drawn(second)) == ["input y", *figures.SAMPLER_LABELS.values()]
+    assert drawn(second)["InDI"] == [0.1, 0.2, 0.5]
+    assert drawn(second)["input y"] == [0.0, 0.0]
+    assert [t.get_text() for t in second.get_xticklabels()] == ["1", "2", "5"]
+    assert len(first.lines) == len(second.lines) + 1, "where a curve should lie"
+    lowest = min(path.get_extents().y0 for path in second.collections[0].get_paths())
+    assert lowest == pytest.approx(1 / 11)
 
 
-def test_gaussian_curves_are_relative_to_the_mmse() -> None:
+def test_a_plane_goes_from_point_to_point_in_the_order_of_n() -> None:
+    points = {1: (3.0, 0.5), 2: (1.0, 0.2), 5: (2.0, 0.4)}
     rows = pd.DataFrame(
         [
-            {"ratio": r, "sampler": "indi", "steps": n, "variance": 0.9, "mse": 0.6}
-            for r in (0.5, 1.0)
-            for n in (1, 2)
-        ]
+            ("indi", n, metric, value)
+            for n, pair in points.items()
+            for metric, value in zip(("psnr", "ssim"), pair, strict=True)
+        ],
+        columns=["sampler", "steps", "metric", "mean"],
     )
-    bounds = pd.DataFrame({"ratio": [0.5, 1.0], "mmse": [0.2, 0.5], "perfect_perception": [0.21, 0.586]})
-    top, _, bottom, right = exact.gaussian_curves(rows, bounds).axes
-    assert ydata(top.get_lines()[0]) == [0.9, 0.9]
-    assert ydata(bottom.get_lines()[0]) == pytest.approx([3.0, 3.0])
-    assert ydata(right.get_lines()[-1]) == pytest.approx([1.172, 1.172])  # the dotted bound
+    (axes,) = plots.metric_plane(rows, "ssim").axes
+    (line,) = (line for line in axes.lines if line.get_label() == "InDI")
+    assert np.asarray(line.get_xydata()).tolist() == [list(pair) for pair in points.values()]
+    assert [text.get_text() for text in axes.texts] == ["1", "2", "5"]
 
 
-@pytest.mark.parametrize("multipliers", [(1, 2, 3, 4), (1, 2, 4, 4)])
-def test_the_diagram_is_that_of_the_model(multipliers: tuple[int, ...]) -> None:
-    figure = network.topology(unet.UNet(4, multipliers))
-    words = [text.get_text() for text in figure.axes[0].texts]
-    for m in multipliers:
-        assert words.count(f"3 blocks, {4 * m}") == multipliers.count(m)
-        assert words.count(f"4 blocks, {4 * m}") == multipliers.count(m)
-    assert sum("4 skips" in word for word in words) == 4
-    assert sum(word.startswith("down block") for word in words) == 3
-    assert sum(word.startswith("up block") for word in words) == 3
-
-
-def test_cost_by_stage_shows_the_numbers() -> None:
-    rows = pd.DataFrame(
-        {
-            "network": ["p", "p", "q", "q"],
-            "stage": ["b", "a", "a", "b"],
-            "parameters": [2.0, 1, 3, 4],
-            "gflop": 1.0,
-        }
-    )
-    left = network.cost_by_stage(rows, ["a", "b"]).axes[0]
-    assert [bar.get_width() for bar in left.patches if isinstance(bar, Rectangle)] == [1, 2, 3, 4]
+def test_pictures_are_shown_as_they_are() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    figure = plots.pictures([[image, plots.middle(image, 4)]], ["whole", "middle"])
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+    np.testing.assert_array_equal(shown[0], image)
+    np.testing.assert_array_equal(shown[1], image[2:6, 1:5])

@@ -7,9 +7,18 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from indi.errors import InDIError
-from indi.evaluation.metrics import Interval, bootstrap_interval, bootstrap_statistic, paired_difference
+from indi.evaluation.metrics import (
+    Interval,
+    bootstrap_interval,
+    bootstrap_statistic,
+    interval_of_difference,
+    interval_of_mean,
+    paired_difference,
+)
+from indi.evaluation.metrics.intervals import quantile, tail
 
 
 def test_width_is_that_of_the_normal_approximation_for_many_images() -> None:
@@ -114,3 +123,32 @@ def test_values_equal_up_to_rounding_have_no_bounds() -> None:
     found = paired_difference(a + 0.1, a)
     assert found.mean == pytest.approx(0.1)
     assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("n", [10, 20])
+def test_students_interval_covers_where_the_bootstrap_falls_short(n: int) -> None:
+    rng = np.random.default_rng(3)
+    held = [(i := interval_of_mean(rng.normal(0, 1, n))).low <= 0 <= i.high for _ in range(2000)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_from_thirty_images_on_it_is_the_bootstrap() -> None:
+    values = np.random.default_rng(4).exponential(size=30)
+    assert interval_of_mean(values, 0.99) == bootstrap_interval(values, 0.99)
+    student = interval_of_mean(values[:29])
+    expected = stats.t.interval(0.95, 28, values[:29].mean(), stats.sem(values[:29]))
+    assert (student.low, student.high) == pytest.approx(expected)
+
+
+def test_an_exact_zero_is_a_number_with_bounds() -> None:
+    a = np.random.default_rng(5).normal(size=12)
+    assert interval_of_difference(a, a) == Interval(0.0, 0.0, 0.0, 12)
+    assert interval_of_mean([0.0, math.nan, 0.0]) == Interval(0.0, 0.0, 0.0, 2)
+    for values in ([0.0], [0.2, 0.2, 0.2], [math.inf, 1.0]):
+        assert math.isnan(interval_of_mean(values).low)
+    assert math.isnan(interval_of_difference([math.inf, 1.0], [math.inf, 0.0]).mean)
+
+
+@pytest.mark.parametrize("n", [12, 300])
+def test_the_tail_inverts_the_quantile(n: int) -> None:
+    assert tail(quantile(0.99, n), n) == pytest.approx(0.01)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lpips import LPIPS
 from PIL import Image
 from scipy import ndimage, stats
 from scipy.special import gamma
@@ -57,14 +61,57 @@ def test_lpips_of_a_pair_does_not_depend_on_the_batch_and_is_zero_for_one_image(
     assert both.tolist() == pytest.approx([0, far], abs=1e-6)
 
 
-def test_lpips_prefers_alexnet_where_its_weights_are(no_weights: Path) -> None:
+@pytest.fixture
+def any_weights(no_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty weights root whose files are taken as if nobody had published a checksum."""
+    for name, known in weights.KNOWN.items():
+        monkeypatch.setitem(weights.KNOWN, name, replace(known, files=dict.fromkeys(known.files, "")))
+    no_weights.mkdir()
+    return no_weights
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def test_one_flipped_bit_of_published_weights_is_refused(weights_root: Path, no_weights: Path) -> None:
+    no_weights.mkdir()
+    for name, file in (("squeeze", "squeezenet1_1-features.pth"), ("niqe", "niqe_pris_params.npz")):
+        whole = (weights_root / file).read_bytes()
+        (no_weights / file).write_bytes(whole)
+        assert weights.require(name) == no_weights / file
+        for k, at in enumerate(np.random.default_rng(0).integers(len(whole), size=10)):
+            (no_weights / file).write_bytes(flipped(whole, int(at)))
+            os.utime(no_weights / file, ns=(k, k))  # whatever the clock's grain
+            with pytest.raises(InDIError, match=f"{file} is damaged"):
+                weights.require(name)
+    assert {p.name for p in no_weights.iterdir()} == {"squeezenet1_1-features.pth", "niqe_pris_params.npz"}
+
+
+def test_without_a_published_checksum_the_first_use_is_trusted(any_weights: Path) -> None:
+    file = any_weights / "inception-2015-12-05.pt"
+    file.write_bytes(bytes(1000))
+    assert weights.require("inception") == file
+    record = any_weights / "inception-2015-12-05.pt.sha256"
+    assert record.read_text().strip() == hashlib.sha256(bytes(1000)).hexdigest()
+    file.write_bytes(flipped(bytes(1000), 500))
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(InDIError, match=r"inception-2015-12-05\.pt is damaged .* first use"):
+        weights.require("inception")
+
+
+def test_lpips_heads_are_checked() -> None:
+    folder = Path(inspect.getfile(LPIPS)).parent / "weights" / "v0.1"
+    for net, digest in weights.LPIPS_HEADS.items():
+        weights.verify(folder / f"{net}.pth", digest)
+
+
+def test_lpips_prefers_alexnet_where_its_weights_are(any_weights: Path) -> None:
     """With random features in place of AlexNet's, against torchvision's own forward pass."""
-    from lpips import LPIPS
     from torchvision.models import alexnet
 
     net = alexnet(weights=None)
-    no_weights.mkdir()
-    torch.save(net.state_dict(), no_weights / "alexnet-owt-7be5be79.pth")
+    torch.save(net.state_dict(), any_weights / "alexnet-owt-7be5be79.pth")
     assert metrics.best_lpips_net() == "alex"
     assert list(metrics.per_image(["lpips"])) == ["lpips_alex"]
     heads = Path(inspect.getfile(LPIPS)).parent / "weights" / "v0.1" / "alex.pth"
@@ -253,12 +300,11 @@ def test_a_damaged_file_is_named(no_weights: Path) -> None:
         metrics.lpips(x, x, net="squeeze")
 
 
-def test_weights_of_the_whole_network_serve_as_well(weights_root: Path, no_weights: Path) -> None:
+def test_weights_of_the_whole_network_serve_as_well(weights_root: Path, any_weights: Path) -> None:
     """torchvision's own file has a classifier and the prefix `features.`."""
     state = weights.load_state(weights_root / "squeezenet1_1-features.pth")
-    no_weights.mkdir()
     whole = {f"features.{key}": value for key, value in state.items()}
-    torch.save({**whole, "classifier.1.bias": torch.zeros(9)}, no_weights / "squeezenet1_1-b8a52dc0.pth")
+    torch.save({**whole, "classifier.1.bias": torch.zeros(9)}, any_weights / "squeezenet1_1-b8a52dc0.pth")
     torch.manual_seed(123)
     a, b = (torch.rand(10, 3, 100, 100) * 2 - 1 for _ in range(2))
     assert metrics.lpips(a, b, net="squeeze").mean().item() == pytest.approx(0.1008, abs=5e-5)

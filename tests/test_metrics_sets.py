@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import linalg
 from skimage import data
 from torch import Tensor, nn
 
@@ -64,6 +65,62 @@ def test_frechet_of_repeated_rows_is_that_of_their_moments(distinct: int) -> Non
     constant = np.repeat(x[:1], 5, axis=0)
     expected = ((x[0] - x.mean(0)) ** 2).sum() + x.var(axis=0, ddof=1).sum()
     assert metrics.frechet(constant, x) == pytest.approx(expected, rel=1e-9)
+
+
+def by_square_root(x: NDArray, y: NDArray) -> float:
+    """As clean-fid and everybody else: SciPy's square root of the product of the covariances."""
+    a, b = (np.cov(z, rowvar=False) for z in (x, y))
+    root = linalg.sqrtm(a @ b)
+    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a) + np.trace(b) - 2 * np.trace(root).real)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(200, 30), (60, 50), (400, 120)])
+def test_frechet_equals_the_matrix_square_root(rows: int, columns: int) -> None:
+    x = RNG.gamma(0.5, size=(rows, columns))
+    y = x[::-1] + 0.3 * RNG.normal(size=x.shape)
+    assert metrics.frechet(x, y) == pytest.approx(by_square_root(x, y), rel=1e-8)
+
+
+@pytest.mark.parametrize("rank", [3, 20])
+def test_frechet_of_deficient_rank_equals_the_square_root_in_the_range(rank: int) -> None:
+    """Both sides in one subspace: the distance is that of their coordinates there, of full rank."""
+    x, y = RNG.normal(size=(90, rank)), 1.3 * RNG.normal(size=(90, rank)) + 0.2
+    axes = np.linalg.qr(RNG.normal(size=(64, rank)))[0].T
+    assert metrics.frechet(x @ axes, y @ axes) == pytest.approx(by_square_root(x, y), rel=1e-8)
+
+
+def test_resamples_are_the_distances_of_repeated_rows() -> None:
+    x = [features(RNG.gamma(0.5, size=(24, 7)), 2) for _ in range(2)]
+    truth = features(RNG.gamma(0.5, size=(24, 7)), 2)
+    counts = metrics.draws(12, 5)
+    assert (counts.sum(1) == 12).all()
+    assert (counts == metrics.draws(12, 5)).all()
+    rows = [np.repeat(np.arange(24), np.repeat(some, 2)) for some in counts]
+    for name, distance in (("fd_squeeze", metrics.frechet), ("kd_squeeze", metrics.kernel)):
+        found = metrics.resampled(name, x, truth, counts)
+        expected = [[distance(s.values[r], truth.values[r]) for s in x] for r in rows]
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    with pytest.raises(InDIError, match="same images"):
+        metrics.resampled("fd_squeeze", [features(np.zeros((6, 7)), 1)], truth, counts)
+
+
+def test_pairing_sees_what_independent_intervals_hide() -> None:
+    """Two settings that differ by little, of the same images: the difference has a far smaller error."""
+    truth = RNG.normal(size=(60, 4)) * RNG.gamma(2, size=(60, 1))
+    one = features(1.5 * truth, 1)
+    two = features(1.5 * truth + 0.05 * RNG.normal(size=truth.shape), 1)
+    found = metrics.resampled("fd_squeeze", [one, two], features(truth, 1), metrics.draws(60, 300))
+    assert (found[:, 1] - found[:, 0]).std() < 0.3 * np.hypot(*found.std(axis=0))
+
+
+def test_the_floor_is_that_of_disjoint_halves() -> None:
+    truth = features(RNG.normal(size=(400, 3)), 4)
+    found = metrics.floor("kd_squeeze", truth)
+    assert (found.interval.n, found.patches) == (50, (200, 200))
+    assert abs(found.interval.mean) < 0.05  # unbiased, of one distribution
+    assert 0 < metrics.floor("fd_squeeze", truth).interval.mean < 0.2
+    with pytest.raises(InDIError, match="at least four"):
+        metrics.floor("fd_squeeze", features(np.zeros((3, 2)), 1))
 
 
 def by_hand(x: NDArray, y: NDArray) -> float:

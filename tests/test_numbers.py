@@ -681,7 +681,6 @@ def comparison_of_steps() -> Any:
     return {
         "steps": table(comparison.steps_to_reach(rows, "psnr", resamples=200)),
         "steps to a value": table(comparison.steps_to_reach(rows, "psnr", 23.0, resamples=200)),
-        "verdict": comparison.verdict(rows, "psnr", resamples=200),
         "fused": table(fused.groupby(comparison.KEYS, sort=False)["value"].mean().reset_index()),
         "choices": table(comparison.choices(rows, "psnr")),
     }
@@ -706,7 +705,7 @@ def real_photographs() -> Any:
     x = images.to_arrays(photograph(72, 80))[0]
     blurred = np.roll(x, (1, 2), (0, 1)) // 2 + x // 2
     names = ("im1_kernel1", "im1_kernel2")
-    pairs = datasets.ImageSet("levin", "evaluate", names, (x, x), (blurred, blurred // 2), "", "")
+    pairs = datasets.ImageSet("levin", "evaluate", names, (x, x), (blurred, blurred // 2))
     kernels = waves(2, 5, 5, dtype=torch.float32).abs()
     fit = real.levin_fit(pairs, kernels / kernels.sum(dim=(1, 2), keepdim=True))
     rows = pd.DataFrame(

@@ -149,3 +149,19 @@ def test_coordinates_are_rounded_and_nothing_else() -> None:
     svg = '<g id="x.12345" transform="scale(0.015625)"><path d="M 7.2001 -0.0049 L 100.126 3"/><use x="1.999"/></g>'
     small = '<g id="x.12345" transform="scale(0.015625)"><path d="M 7.2 -0 L 100.13 3"/><use x="2"/></g>'
     assert results.compact(svg) == small
+
+
+def test_resamples_are_stored_beside_their_distances(project: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "sampler": ["indi", "naive"], "steps": 2, "metric": "fid", "value": [3.0, 4.0], "low": 2.0, "high": 5.0,
+            "images": 12, "patches": 24, "floor": 1.0, "resamples": ["3.1 2.9", "4.1 3.9"], "eps": 0.1,
+        }
+    )  # fmt: skip
+    results.save("jpeg_sets", rows, "smoke", notebook="04_jpeg")
+    stored = results.load("jpeg_sets", "smoke").rows
+    pd.testing.assert_frame_equal(stored, rows.drop(columns=["floor", "resamples"]), check_dtype=False)
+    beside = results.load("jpeg_sets_resamples", "smoke")
+    assert list(beside.rows) == ["sampler", "steps", "metric", "floor", "resamples", "eps"]
+    assert beside.rows["resamples"].tolist() == ["3.1 2.9", "4.1 3.9"]
+    assert beside.provenance["notebook"] == "04_jpeg"

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from indi.book import compare as reference
+from indi import paths
 from indi.book import rerun as reuse
 from indi.book import run as runner
 from indi.errors import InDIError
@@ -38,7 +38,7 @@ def finish(notebook: str, profile: str = "laptop") -> None:
 
 def record(table: str, notebook: str, *trained: Recipe, profile: str = "laptop", **changes: Any) -> None:
     """The provenance of a table that rests on trainings."""
-    path = reference.published_path(profile).with_name("tables") / f"{table}.json"
+    path = paths.results(profile) / "tables" / f"{table}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     trainings = [{"recipe": recipes.as_dict(recipe) | changes} for recipe in trained]
     path.write_text(json.dumps({"notebook": notebook, "trainings": trainings}))
@@ -62,7 +62,6 @@ def published(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record("noise", "11_noise", *NOISE)
     folder = project / "results" / "laptop"
     (folder / "tables" / "claims_ledger.json").write_text("[]")
-    (folder / "published.csv").touch()
     return folder
 
 
@@ -89,16 +88,9 @@ def test_nothing_is_kept_when_all_is_to_be_trained(published: Path, monkeypatch:
     assert reuse.kept("laptop") == ["04_jpeg", "11_noise"]
 
 
-def test_nothing_is_kept_where_nothing_is_published(published: Path) -> None:
-    (published / "published.csv").unlink()
-    assert reuse.kept("laptop") == []
-    assert reuse.kept("gpu") == []
-
-
 def test_nothing_is_kept_under_smoke(project: Path) -> None:
     finish("04_jpeg", "smoke")
     record("jpeg", "04_jpeg", recipes.recipe("jpeg", "smoke"), profile="smoke")
-    reference.published_path("smoke").touch()
     assert reuse.kept("smoke") == []
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from indi.book import run as runner
 from indi.errors import InDIError
-from indi.training import recipes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile = "smoke"\nsteps = 3  # how many\n'
@@ -41,7 +40,7 @@ def printed(executed: Path) -> str:
 
 
 def left_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 
 def test_a_run_is_stored_with_its_record_and_without_paths_of_this_machine(project: Path) -> None:
@@ -104,12 +103,37 @@ def test_a_dead_kernel_is_a_failure_that_says_so(project: Path) -> None:
     notebook = write_notebook(
         project / "notebooks" / "01_toy_example.ipynb", "import os, signal\nos.kill(os.getpid(), 9)"
     )
-    with pytest.raises(InDIError, match="process died, most often for lack of memory"):
+    with pytest.raises(
+        InDIError, match=r"process died in cell \[3\] `import os, signal`, most often for lack of memory"
+    ):
         runner.run_notebook(notebook)
     assert left_in(project / "results/smoke/notebooks") == {"01_toy_example.failed.ipynb"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_cell_that_takes_too_long_is_named(project: Path) -> None:
+    notebook = write_notebook(
+        project / "notebooks" / "01_toy_example.ipynb",
+        "print('quick')",
+        "# why\nimport time\ntime.sleep(99)",
+        "print('never')",
+    )
+    with pytest.raises(InDIError, match=r"cell \[4\] `import time` took longer than 0\.0006 hours"):
+        runner.run_notebook(notebook, cell_limit=0.0006)
+    assert left_in(project / "results/smoke/notebooks") == {"01_toy_example.failed.ipynb"}
+
+
+def test_notebook_and_record_of_two_runs_are_no_run(project: Path) -> None:
+    """As a kill between their renames would leave them."""
+    notebook = write_notebook(project / "notebooks" / "01_toy_example.ipynb", "print(1)")
+    executed = runner.run_notebook(notebook)
+    old = executed.read_bytes()
+    runner.run_notebook(notebook, parameters={"steps": 4})
+    assert runner.load_run("01_toy_example", "smoke") is not None
+    executed.write_bytes(old)
+    assert runner.load_run("01_toy_example", "smoke") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(project: Path, number: signal.Signals) -> None:
     notebook = write_notebook(
         project / "notebooks" / "01_toy_example.ipynb",
@@ -181,8 +205,13 @@ def test_a_parameter_without_name_or_value_is_refused(text: str) -> None:
         runner.parse_parameters([text])
 
 
-def test_the_profiles_are_those_of_the_recipes() -> None:
-    assert runner.PROFILES == recipes.PROFILES
+@pytest.mark.parametrize(
+    "value", ["!!binary aGk=", "2020-01-01", "{a: 1}", "[1, [!!set {a}]]", "&a [1, *a]", "[" * 9999]
+)
+def test_a_value_that_a_notebook_cannot_take_is_refused_in_one_line(value: str) -> None:
+    with pytest.raises(InDIError, match="holds") as caught:
+        runner.parse_parameters([f"name={value}"])
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_record_is_named(project: Path) -> None:
@@ -247,4 +276,4 @@ def test_snakemake_refuses_a_notebook_it_does_not_know(project: Path) -> None:
     write_notebook(project / "notebooks" / "99_unknown.ipynb", "print(1)")
     ran = snakemake(project, "-n")
     assert ran.returncode != 0
-    assert "give 99_unknown a line in NEEDS" in ran.stdout + ran.stderr
+    assert "give 99_unknown a line in CHAPTERS" in ran.stdout + ran.stderr

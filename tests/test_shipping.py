@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from indi import paths, training
+from indi import paths, profiles, training
 from indi.cli import main
 from indi.data import datasets, degradations
 from indi.data.images import from_arrays, read_image, to_arrays, to_uint8, write_image
 from indi.errors import InDIError
 from indi.evaluation import summary
+from indi.figures import interval
 from indi.method.process import randn_like
 from indi.models import ship as shipping
 from indi.models.restore import restore
@@ -45,8 +47,8 @@ def small(task: str = "jpeg", **changes: Any) -> Recipe:
 def laptop_is_small(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """For what takes the profile's own recipe."""
     budget = {name: value for name, value in {**SMALL, **changes}.items() if name != "data"}
-    monkeypatch.setitem(recipes._SCALES, "laptop", budget)
-    monkeypatch.setitem(recipes._DATA, "laptop", recipes._DATA["smoke"])
+    small = replace(profiles.PROFILES["laptop"], train="embedded", generation="embedded", recipe=budget)
+    monkeypatch.setitem(profiles.PROFILES, "laptop", small)
 
 
 def shipped_alone(recipe: Recipe) -> Trained:
@@ -206,7 +208,7 @@ def test_the_card_says_what_is_in_the_files(project: Path, monkeypatch: pytest.M
     means = summary(results.load("jpeg", "laptop").rows).set_index(["sampler", "steps", "metric"])
     for steps in (1, 20):
         cells = [
-            "{:#.4g} [{:#.4g}, {:#.4g}]".format(*means.loc["indi", steps, name][["mean", "low", "high"]])
+            interval(means.loc["indi", steps, name][["mean", "low", "high"]], name)
             for name in ("psnr", "lpips_alex")
         ]
         assert f"| InDI, N = {steps} | {cells[0]} | {cells[1]} | 12 |" in card
@@ -232,8 +234,8 @@ def test_the_card_of_a_generator(project: Path) -> None:
     rows = pd.DataFrame(sets, columns=columns)
     results.save("generation_sets", rows, "laptop", notebook="08_generation", trained=[trained])
     card = (shipping.ship(recipe) / "README.md").read_text()
-    assert "| pure noise | 400.0 [390.0, 410.0] | 200 |" in card
-    assert "| InDI, N = 100 | 150.0 [140.0, 160.0] | 200 |" in card
+    assert "| pure noise | 400.0 [390.0,\u00a0410.0] | 200 |" in card
+    assert "| InDI, N = 100 | 150.0 [140.0,\u00a0160.0] | 200 |" in card
     assert "identify" in card
     assert "indi restore" not in card
     names: dict[str, Any] = {}
@@ -260,7 +262,7 @@ def test_the_terms_of_the_images_bind_the_weights(project: Path) -> None:
     from indi.models import card as model_card
 
     recipe = recipes.recipe("jpeg", "laptop")
-    assert "`bsds500` and `photos` allow non-commercial research only" in model_card._limits(recipe)
+    assert "`bsds500` and `photos` allow non-commercial research only" in model_card._terms(recipe)
 
 
 @pytest.mark.parametrize("task", ["motion", "jpeg"])  # without and with a perturbation
@@ -337,6 +339,6 @@ def test_too_little_memory_is_one_line(project: Path, monkeypatch: pytest.Monkey
 
     source, output = picture(project / "y.png"), project / "x.png"
     monkeypatch.setattr(torch.nn.Conv2d, "forward", full)
-    with pytest.raises(InDIError, match="too little memory on cpu for 26x21 pixels"):
+    with pytest.raises(InDIError, match=r"y\.png: too little memory on cpu"):
         restore(recipe, source, output, accelerator="cpu")
     assert not output.exists()

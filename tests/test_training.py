@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -83,39 +83,44 @@ def test_killed_training_resumes_to_the_same_weights(
 def test_two_processes_train_what_one_does(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    changes = {**SMALL, "steps": 3, "precision": "32-true"}
-    recipe = small(**changes)
-    alone = training.train(recipe)
-    expected = weights(recipe)
-    arguments = [f"-p{name}={value}" for name, value in changes.items()]
+    """Random blurs and pure noise included, which are drawn for the whole batch."""
+    changes = {**SMALL, "steps": 3, "batch_size": 4, "precision": "32-true"}
+    trained = [
+        recipes.recipe(task, "smoke", **changes) for task in ("jpeg", "motion", "defocus", "generation")
+    ]
+    alone = [training.train(recipe) for recipe in trained]
+    expected = [weights(recipe) for recipe in trained]
+    script = tmp_path / "two.py"
+    commands = [
+        ["train", recipe.task, "--accelerator=cpu", "--devices=2"]
+        + [f"-p{name}={value}" for name, value in changes.items()]
+        for recipe in trained
+    ]
+    script.write_text(
+        f"from indi.cli import main\nfor command in {commands!r}:\n    main(command, standalone_mode=False)\n"
+    )
     launched = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node=2",
-            "-m",
-            "indi",
-            "train",
-            "jpeg",
-            "--accelerator=cpu",
-            "--devices=2",
-            *arguments,
-        ],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)],
         env={**os.environ, "INDI_RUNS": str(tmp_path / "two"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert launched.returncode == 0, launched.stderr[-2000:]
     monkeypatch.setenv("INDI_RUNS", str(tmp_path / "two"))
-    together = training.load(recipe)
-    # the mean of two half-batch gradients is summed in another order: rounding, which Adam amplifies
-    np.testing.assert_allclose(together.log["loss"], alone.log["loss"], rtol=1e-4)
-    for name, value in weights(recipe).items():
-        torch.testing.assert_close(value, expected[name], atol=2e-4, rtol=1e-3, msg=name)
+    for recipe, one, its_weights in zip(trained, alone, expected, strict=True):
+        # the mean of two half-batch gradients is summed in another order: rounding, which Adam amplifies
+        np.testing.assert_allclose(training.load(recipe).log["loss"], one.log["loss"], rtol=1e-4)
+        for name, value in weights(recipe).items():
+            torch.testing.assert_close(value, its_weights[name], atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_the_images_are_loaded_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Mock(wraps=datasets.load)
+    monkeypatch.setattr(datasets, "load", counted)
+    training.train(small())
+    counted.assert_called_once()
 
 
 def test_micro_batches_add_up_to_the_batch(
@@ -203,19 +208,6 @@ def test_average_follows_its_recursion(project: Path, monkeypatch: pytest.Monkey
     torch.testing.assert_close(weights(recipe)["conv_out.bias"].float(), average, rtol=2**-11, atol=1e-7)
 
 
-def test_a_truncated_state_falls_back_to_the_one_before(project: Path) -> None:
-    folder = project / "run"
-    for step in (1, 2, 3):
-        checkpoints.save_state(folder, step, {"recipe_hash": "a", "data": "d", "numerics": V, "step": step})
-    assert [p.name for p in sorted(folder.iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
-    newest = folder / "state-00000003.pt"
-    newest.write_bytes(newest.read_bytes()[:200])
-    with pytest.warns(UserWarning, match=r"state-00000003\.pt is damaged"):
-        state = checkpoints.load_state(folder, "a", "d", V)
-    assert state is not None
-    assert state["step"] == 2
-
-
 def test_a_state_of_another_recipe_is_refused(project: Path) -> None:
     checkpoints.save_state(project, 1, {"recipe_hash": "a", "data": "d", "numerics": V, "step": 1})
     with pytest.raises(InDIError, match="belongs to recipe a, not b"):
@@ -284,8 +276,8 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     checkpoints.save_state(project, 1, before)
     checkpoints.save_weights(project / "weights.safetensors", {"w": torch.zeros(3)}, {})
     # the temporary file that is about to be written lies on a full disk
-    monkeypatch.setattr("uuid.uuid4", lambda: SimpleNamespace(hex="0" * 32))
-    path.with_name(f".{path.stem}.00000000.partial{path.suffix}").symlink_to("/dev/full")
+    monkeypatch.setattr("indi.files._mark", lambda: "mark")
+    path.with_name(f".{path.stem}.mark.partial{path.suffix}").symlink_to("/dev/full")
     writers: dict[str, Callable[[], object]] = {
         "state": lambda: checkpoints.save_state(project, 2, {**before, "step": 2}),
         "weights": lambda: checkpoints.save_weights(path, {"w": torch.ones(3)}, {}),
@@ -295,6 +287,14 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(p.name for p in project.iterdir()) == ["state-00000001.pt", "weights.safetensors"]
     assert checkpoints.load_state(project, "a", "d", V) == before
     assert not checkpoints.load_weights(project / "weights.safetensors", {})["w"].any()
+
+
+def test_more_devices_than_there_are_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    chosen = recipes.recipe("jpeg", "smoke")
+    with pytest.raises(InDIError, match="10 devices were asked for, and 2 cores are here"):
+        training.train(chosen, training.Execution(accelerator="cpu", devices=10))
+    assert not (project / "runs").exists()
 
 
 def test_divergence_stops_the_training(project: Path) -> None:

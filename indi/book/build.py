@@ -11,10 +11,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import pandas as pd
@@ -23,43 +23,18 @@ from indi import paths
 from indi.book import figure_links as pages
 from indi.book import rerun as reuse
 from indi.book import run as runner
-from indi.errors import InDIError, unknown
+from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import provenance
+
+if TYPE_CHECKING:
+    from indi.claims import Entry
 
 #: Folders of book/ that are made, not written.
 GENERATED = ("_build", "notebooks", "results")
 
 #: Modules and folders that a notebook's content does not depend on.
 _NOT_CONTENT = ("__main__.py", "cli.py", "book", "models", "records/provenance.py", "training/campaign.py")
-
-
-@dataclass(frozen=True)
-class Status:
-    """One row of the status page: the last good run of a notebook under a profile.
-
-    Attributes:
-        notebook: name without suffix.
-        profile: smoke, laptop, gpu or paper.
-        finished: UTC, to the second.
-        time: wall time in seconds.
-        machine: processor or GPU, cores.
-        python: version.
-        torch: version.
-        commit: first twelve digits, "+" where the code differed from it.
-        state: "done"; "stale" where today's code or tables would give others; "failed" where a later run failed;
-            "missing" where there was none.
-    """
-
-    notebook: str
-    profile: str
-    finished: str = ""
-    time: str = ""
-    machine: str = ""
-    python: str = ""
-    torch: str = ""
-    commit: str = ""
-    state: str = "missing"
 
 
 def notebooks() -> list[Path]:
@@ -90,35 +65,41 @@ def content_code() -> list[str]:
 
 
 def status(profile: str) -> pd.DataFrame:
-    """The state of every notebook under a profile, one row each; see `Status` for the columns.
+    """The last good run of every notebook under a profile, one row each.
+
+    Returns:
+        Columns notebook; profile; finished (UTC, to the second); time (wall time, in words); machine (processor
+        or GPU, cores); python; torch; commit (first twelve digits, "+" where the code differed from it); state:
+        "done"; "stale" where today's code or tables would give others; "failed" where a later run failed;
+        "missing" where there was none.
 
     Raises:
         InDIError: no such profile, or a run record that cannot be read.
     """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
-    columns = [field.name for field in fields(Status)]
-    return pd.DataFrame([_status(path.stem, profile) for path in notebooks()], columns=columns)
+    columns = ["notebook", "profile", "finished", "time", "machine", "python", "torch", "commit", "state"]
+    return pd.DataFrame(
+        [dict.fromkeys(columns, "") | _status(path.stem, profile) for path in notebooks()], columns=columns
+    )
 
 
-def _status(notebook: str, profile: str) -> Status:
+def _status(notebook: str, profile: str) -> dict[str, str]:
     failed = runner.executed_path(notebook, profile).with_suffix(".failed.ipynb").is_file()
+    row = {"notebook": notebook, "profile": profile}
     run = runner.load_run(notebook, profile)
     if run is None:
-        return Status(notebook, profile, state="failed" if failed else "missing")
+        return {**row, "time": "", "state": "failed" if failed else "missing"}
     made = run.provenance
     machine, versions = made["machine"], made["versions"]
-    return Status(
-        notebook=notebook,
-        profile=profile,
-        finished=made["time"].replace("T", " ").replace("+00:00", " UTC"),
-        time=_duration(run.seconds),
-        machine=f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores",
-        python=versions["python"],
-        torch=versions["torch"],
-        commit=(made["commit"] or "")[:12] + ("+" if made["dirty"] else ""),
-        state="failed" if failed else "stale" if _stale(run) else "done",
-    )
+    return {
+        **row,
+        "finished": made["time"].replace("T", " ").replace("+00:00", " UTC"),
+        "time": _duration(run.seconds),
+        "machine": f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores",
+        "python": versions["python"],
+        "torch": versions["torch"],
+        "commit": (made["commit"] or "")[:12] + ("+" if made["dirty"] else ""),
+        "state": "failed" if failed else "stale" if _stale(run) else "done",
+    }
 
 
 def _stale(run: runner.Run) -> bool:
@@ -153,6 +134,7 @@ def assemble(profile: str) -> None:
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
     from indi.book import summaries as findings
+    from indi.figures import explorer
 
     rows = status(profile)
     entries = claims.judge(profile)
@@ -163,8 +145,7 @@ def assemble(profile: str) -> None:
         executed = runner.executed_path(source.stem, profile)
         page = book / "notebooks" / source.name
         if executed.is_file():
-            short = findings.in_short(source.stem, profile, entries)
-            wanted[page] = _page(source, executed, results / "figures", short)
+            wanted[page] = _page(source, executed, results / "figures", profile, entries)
         else:
             wanted[page] = _placeholder(source, profile)
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
@@ -173,6 +154,7 @@ def assemble(profile: str) -> None:
             if path.is_file() and not path.name.startswith("."):
                 copy = book / "results" / kind / path.relative_to(results / kind)
                 wanted[copy] = path.read_bytes()
+    wanted |= explorer.pages(wanted, profile)
     for path, content in wanted.items():
         if not (path.is_file() and path.read_bytes() == content):
             with replacing(path) as partial:
@@ -186,12 +168,14 @@ def assemble(profile: str) -> None:
                 path.unlink()
 
 
-def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
-    """The executed notebook as a page: with its figures, today's prose, and under its title what was found.
+def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Sequence[Entry]) -> bytes:
+    """The executed notebook as a page: with its figures, today's prose and verdicts, and what was found on top.
 
     The prose is taken from `source` where the code is still the one that was executed: it changes no
     number, so that a better sentence needs no new run.
     """
+    from indi.book import summaries as findings
+
     page = nbformat.read(executed, as_version=4)
     pages.embed_figures(page, figures)
     ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
@@ -200,7 +184,8 @@ def _page(source: Path, executed: Path, figures: Path, short: str) -> bytes:
         for cell, now in zip(ours, written, strict=True):
             if cell.cell_type == "markdown":
                 cell.source = now.source
-    if short:
+    findings.render(page, source.stem, profile, entries)
+    if short := findings.in_short(source.stem, profile, entries):
         page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
     return (nbformat.writes(page) + "\n").encode()
 
@@ -236,8 +221,6 @@ def build(profile: str) -> Path:
     Raises:
         InDIError: no such profile; the builder's warnings; or a page names a path of this machine.
     """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
     folder = paths.root() / "book"
     # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
     (folder / "_build" / ".done").unlink(missing_ok=True)
@@ -295,9 +278,11 @@ def summary(profile: str, started: float) -> str:
         row = _status(path.stem, profile)
         now = run is not None and _epoch(run) >= int(started)
         ran += now
-        failed |= row.state == "failed"
-        unless = "kept as published; RETRAIN=1 trains it" if path.stem in kept else ""
-        lines.append(f"  {row.notebook:<22}{row.state:<9}{row.time:>11}  {'ran now' if now else unless}")
+        failed |= row["state"] == "failed"
+        unless = "kept as it is; RETRAIN=1 trains it" if path.stem in kept else ""
+        lines.append(
+            f"  {row['notebook']:<22}{row['state']:<9}{row['time']:>11}  {'ran now' if now else unless}"
+        )
     seconds = datetime.now().timestamp() - started
     page = paths.root() / "book" / "_build" / "html" / "index.html"
     lines.insert(0, f"profile {profile}: {ran} of {len(lines)} notebooks ran now")

@@ -1,13 +1,18 @@
-"""The published numbers of a profile, and whether a rerun gives them again.
+"""Whether a rerun gives the published numbers again: the tables that are here beside the published ones.
 
-A number is one row of results/<profile>/published.csv: the value of a metric in a setting of a table,
-with its 95 % interval over images. Tables in other forms (verdicts, closed forms, derived comparisons)
-rest on these or are tested elsewhere.
+Published is what is committed: the tables of a commit, HEAD unless told otherwise, or a copied results folder.
+What was found is written down as evidence, results/<profile>/compared.json, which outlasts both.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,93 +20,136 @@ import numpy as np
 import pandas as pd
 
 from indi import paths
-from indi.book import run as runner
-from indi.errors import InDIError, unknown
+from indi.errors import InDIError
 from indi.files import replacing
+from indi.records import provenance
 
-COLUMNS = ("table", "setting", "metric", "value", "low", "high", "n", "made")
-KEYS = ["table", "setting", "metric"]
 STATES = ("same", "within", "outside", "missing", "new")
 
 SAME = 1e-5
-"""Relative difference below which two numbers are the same; published ones have 6 significant digits."""
+"""Relative difference below which two numbers are the same."""
 
-#: Columns that were measured or counted. All others say in which setting.
+#: Columns of a tidy table that were measured or counted. All others say in which setting.
 _NO_SETTING = ("image", "metric", "value", "low", "high", "n", "images", "patches", "points")
 
 
-def published_path(profile: str) -> Path:
-    """Where the published numbers of a profile are: results/<profile>/published.csv."""
-    return paths.results(profile) / "published.csv"
+def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
+    """The numbers of every table that was run again (its record is another than the published one's).
 
+    A number is the value of a metric in a setting, averaged over images where the table has a row for each;
+    in other tables every numeric cell. The judged claims are no measurements and are left out.
 
-def numbers(profile: str) -> pd.DataFrame:
-    """Every number of the tidy tables (those with columns `metric` and `value`) under a profile.
-
-    A table with a column `image` is averaged over images, with the interval of `evaluation.summary`;
-    bounds that a table brings along are taken as they are. What has no value (NaN) is left out.
+    Args:
+        profile: smoke, laptop, gpu or paper.
+        against: a commit, or a folder with a results folder's `tables`.
 
     Returns:
-        Columns table, setting ("sampler=indi, steps=5"), metric, value, low, high (NaN: no interval), n
-        (images or points, NaN where the table does not tell) and made (when the table was stored, UTC).
+        Columns table, setting ("sampler=indi, steps=5"), metric, published, low, high (of what was
+        published: its own bounds, or the 95 % interval over images), now and state: "same" (relative
+        difference below `SAME`), "within" (inside the published interval), "outside" (or different where
+        there is no interval), "missing" (not there now), "new" (not published).
 
     Raises:
-        InDIError: no such profile; a table was edited by hand, or has two numbers in one place.
+        InDIError: no such profile; nothing is published there; a table was edited by hand.
     """
-    return _numbers(profile, intervals=True)
+    from indi.records import results  # here, because it imports torch, which takes seconds
 
-
-def _numbers(profile: str, intervals: bool) -> pd.DataFrame:
-    """As `numbers`; without intervals of means over images it takes no time."""
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
-    found = [_of_table(name, rows, made, intervals) for name, rows, made in _tidy_tables(profile)]
-    if not found:
-        return pd.DataFrame(columns=list(COLUMNS))
+    here = paths.results(profile) / "tables"
+    found = [pd.DataFrame(columns=["table", "setting", "metric", "published", "low", "high", "now", "state"])]
+    with _published(profile, against) as there:
+        for name in sorted({path.stem for folder in (here, there) for path in folder.glob("[!.]*.csv")}):
+            old, new = ((folder / f"{name}.csv") for folder in (there, here))
+            if name.startswith("claims") or (_record(old) == _record(new) and new.is_file()):
+                continue
+            before = pd.read_csv(old) if old.is_file() else None
+            after = results.load(name, profile).rows if new.is_file() else None
+            found.append(_compare(before, after).assign(table=name))
     return pd.concat(found, ignore_index=True)
 
 
-def _tidy_tables(profile: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Name, rows and time of each table that holds numbers in rows of their own."""
-    from indi.records import results  # here, because it imports torch, which takes seconds
+@contextmanager
+def _published(profile: str, against: str) -> Iterator[Path]:
+    """The folder of the published tables; those of a commit are unpacked for a while."""
+    if Path(against).is_dir():
+        yield Path(against) / "tables"
+        return
+    folder = paths.results(profile) / "tables"
+    ran = subprocess.run(
+        ["git", "-C", str(paths.root()), "archive", against, folder.relative_to(paths.root()).as_posix()],
+        capture_output=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise InDIError(
+            f"nothing is published under profile {profile!r} at {against!r}: name a commit, or a folder with a "
+            "copy of the published results (--against)."
+        )
+    with tempfile.TemporaryDirectory() as unpacked:
+        with tarfile.open(fileobj=io.BytesIO(ran.stdout)) as archive:
+            archive.extractall(unpacked, filter="data")
+        yield Path(unpacked) / folder.relative_to(paths.root())
 
-    for path in sorted((paths.results(profile) / "tables").glob("*.csv")):
-        if path.name.startswith("."):
-            continue
-        table = results.load(path.stem, profile)
-        if {"metric", "value"} <= set(table.rows.columns) and not table.rows.empty:
-            yield path.stem, table.rows, str(table.provenance.get("time", ""))
+
+def _record(table: Path) -> str | None:
+    """The provenance beside a table, which differs between any two runs."""
+    record = table.with_suffix(".json")
+    return record.read_text() if record.is_file() else None
 
 
-def _of_table(name: str, rows: pd.DataFrame, made: str, intervals: bool) -> pd.DataFrame:
-    keys = [column for column in rows.columns if column not in _NO_SETTING]
-    rows = rows.assign(setting=_settings(rows[keys]))
-    by = ["setting", "metric"]
-    if "image" not in rows:
-        if (twice := rows.duplicated(by)).any():
-            where = ", ".join(rows.loc[twice, by].iloc[0])
-            raise InDIError(
-                f"table {name} has several values of {where}: give it a column that tells them apart, or `image`."
-            )
-        counted = next((column for column in ("n", "images", "points") if column in rows), None)
-        found = rows.assign(n=rows[counted] if counted else np.nan)
-    elif intervals:
-        from indi import evaluation
+def _compare(before: pd.DataFrame | None, after: pd.DataFrame | None) -> pd.DataFrame:
+    old, new = (_numbers(rows) for rows in (before, after))
+    both = old.index.union(new.index, sort=False)
+    old, new = old.reindex(both), new.reindex(both)
+    published, now = old["value"].to_numpy(float), new["value"].to_numpy(float)
+    same = np.isclose(now, published, rtol=SAME, atol=1e-12)
+    if before is not None and "image" in before:
+        _add_intervals(old, before, ~same & np.isfinite(published) & np.isfinite(now))
+    low, high = old["low"].to_numpy(float), old["high"].to_numpy(float)
+    state = np.select(
+        [np.isnan(published), np.isnan(now), same, (low <= now) & (now <= high)],
+        ["new", "missing", "same", "within"],
+        "outside",
+    )
+    columns = {"published": published, "low": low, "high": high, "now": now, "state": state}
+    return both.to_frame(index=False).assign(**columns)
 
-        found = evaluation.summary(rows, by).rename(columns={"mean": "value"})
+
+def _numbers(rows: pd.DataFrame | None) -> pd.DataFrame:
+    """Columns value, low, high by (setting, metric); what has no value (NaN) is left out."""
+    keys = ["setting", "metric"]
+    if rows is None or rows.empty:
+        return pd.DataFrame(columns=[*keys, "value", "low", "high"]).set_index(keys)
+    if {"metric", "value"} <= set(rows.columns):
+        rows = rows.assign(setting=_settings(rows))
+        if "image" in rows:
+            rows = rows.groupby(keys, sort=False, as_index=False)["value"].mean()
     else:
-        found = rows.groupby(by, sort=False)["value"].agg(value="mean", n="count").reset_index()
-    found = found.assign(table=name, made=made).reindex(columns=list(COLUMNS))
-    kinds = dict.fromkeys(["value", "low", "high", "n"], float)
-    return found.astype(kinds).dropna(subset="value")
+        numeric = rows.select_dtypes("number").astype(float)
+        rows = numeric.assign(setting=[f"row {i + 1}" for i in range(len(rows))])
+        rows = rows.melt("setting", var_name="metric")
+    found = rows.dropna(subset="value").reindex(columns=[*keys, "value", "low", "high"])
+    twice = found.groupby(keys).cumcount()  # two rows that nothing tells apart but their order
+    found["setting"] += twice.map(lambda k: f" #{k + 1}" if k else "")
+    return found.set_index(keys)
 
 
-def _settings(keys: pd.DataFrame) -> list[str]:
+def _add_intervals(numbers: pd.DataFrame, rows: pd.DataFrame, wanted: np.ndarray) -> None:
+    """Fill in the intervals over images of the wanted numbers: they take time."""
+    from indi.evaluation import summary
+
+    rows = rows.assign(setting=_settings(rows))
+    rows = rows[pd.MultiIndex.from_frame(rows[["setting", "metric"]]).isin(numbers.index[wanted])]
+    if len(rows):
+        found = summary(rows, ["setting", "metric"]).set_index(["setting", "metric"])
+        numbers.loc[found.index, ["low", "high"]] = found[["low", "high"]]
+
+
+def _settings(rows: pd.DataFrame) -> list[str]:
     """A readable text for each row, without what is empty there."""
-    columns = {name: keys[name].tolist() for name in keys.columns}
+    columns = {name: rows[name].tolist() for name in rows.columns if name not in _NO_SETTING}
     return [
         ", ".join(f"{name}={_plain(values[i])}" for name, values in columns.items() if not pd.isna(values[i]))
-        for i in range(len(keys))
+        for i in range(len(rows))
     ]
 
 
@@ -109,123 +157,61 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def publish(profile: str) -> Path:
-    """Write the numbers of a profile, to 6 significant digits, to results/<profile>/published.csv.
-
-    It is the measure of later reruns, so it belongs to the run whose tables are committed with it: only
-    what is committed is published. (results/smoke/ is not committed.)
-
-    Raises:
-        InDIError: as `numbers`; or there are none.
-    """
-    found = numbers(profile)
-    if found.empty:
-        raise InDIError(
-            f"no numbers under profile {profile!r} to publish: make reproduce PROFILE={profile} measures them."
-        )
-    path = published_path(profile)
-    with replacing(path) as partial:
-        found.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    return path
-
-
-def compare(profile: str) -> pd.DataFrame:
-    """The published numbers of a profile against those of its tables now.
-
-    Returns:
-        Columns table, setting, metric, published, low, high (of what was published), now, state and
-        rerun (whether the table was stored anew since it was published). The states: "same" (relative
-        difference below `SAME`), "within" (inside the published interval), "outside" (or different
-        where there is no interval), "missing" (not there now), "new" (not published).
-
-    Raises:
-        InDIError: nothing was published, or it cannot be read; as `numbers`.
-    """
-    if profile not in runner.PROFILES:
-        raise unknown("profile", profile, runner.PROFILES)
-    before = _read(profile).set_index(KEYS)
-    after = _numbers(profile, intervals=False).set_index(KEYS)
-    both = before.index.append(after.index.difference(before.index, sort=False))
-    old, new = before.reindex(both), after.reindex(both)
-    published, now = old["value"].to_numpy(float), new["value"].to_numpy(float)
-    low, high = old["low"].to_numpy(float), old["high"].to_numpy(float)
-    state = np.select(
-        [
-            np.isnan(published),
-            np.isnan(now),
-            np.isclose(now, published, rtol=SAME, atol=1e-12),
-            (low <= now) & (now <= high),
-        ],
-        ["new", "missing", "same", "within"],
-        "outside",
-    )
-    # A table without any of its published numbers is missing, not rerun.
-    rerun = new["made"].notna() & (new["made"] != old["made"])
-    found = {"published": published, "low": low, "high": high, "now": now, "state": state}
-    return both.to_frame(index=False).assign(**found, rerun=rerun.to_numpy(bool))
-
-
-def _read(profile: str) -> pd.DataFrame:
-    path = published_path(profile)
-    again = f"indi publish --profile {profile}"
-    if not path.is_file():
-        raise InDIError(f"nothing is published under profile {profile!r} ({path} is missing): {again}")
-    try:
-        rows = pd.read_csv(path, dtype=dict.fromkeys([*KEYS, "made"], str))
-    except ValueError as error:
-        raise InDIError(f"{path} cannot be read ({error}): restore it with git, or {again}") from error
-    if list(rows.columns) != list(COLUMNS) or rows.duplicated(KEYS).any():
-        raise InDIError(f"{path} does not hold published numbers: restore it with git, or {again}")
-    return rows.fillna({"setting": "", "made": ""})
-
-
 def as_published(comparison: pd.DataFrame) -> bool:
     """Whether no number of `compare` is outside or missing."""
     return not comparison["state"].isin(("outside", "missing")).any()
 
 
+def record(comparison: pd.DataFrame, profile: str, against: str = "HEAD") -> Path | None:
+    """Write down what `compare` found: how many numbers of each table are in which state, and where it ran.
+
+    Returns:
+        The file, results/<profile>/compared.json; None, and nothing is written, where nothing was run again.
+    """
+    if comparison.empty:
+        return None
+    counts = _counts(comparison)
+    git = ["git", "-C", str(paths.root()), "rev-parse", against]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    found = {
+        "profile": profile,
+        "against": Path(against).name if Path(against).is_dir() else commit,
+        "numbers": counts.sum().to_dict(),
+        "tables": counts.to_dict("index"),
+        **provenance.collect(),
+    }
+    path = paths.results(profile) / "compared.json"
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(found, indent=2) + "\n")
+    return path
+
+
+def _counts(comparison: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers of a table (row) are in a state (column)."""
+    counts = pd.crosstab(comparison["table"], comparison["state"])
+    return counts.reindex(columns=[state for state in STATES if state in counts])
+
+
 def text(comparison: pd.DataFrame, most: int = 10) -> str:
-    """What `compare` found: a line a table, up to `most` of the numbers outside, and a verdict."""
-    width = max([len(name) for name in comparison["table"]], default=0) + 2
-    lines = [f"{'table':<{width}}" + "".join(f"{state:>9}" for state in STATES)]
-    for name, rows in comparison.groupby("table", sort=False):
-        counts = rows["state"].value_counts()
-        note = "" if rows["rerun"].any() or (rows["state"] == "missing").all() else "  not run again"
-        lines.append(f"{name:<{width}}" + "".join(f"{counts.get(s, 0):>9}" for s in STATES) + note)
+    """What `compare` found: a line for each table that was run again, the numbers farthest outside, and the sum."""
+    if comparison.empty:
+        return "nothing was run again: these are the published numbers themselves"
+    counts = _counts(comparison)
+    lines = [counts.rename_axis(columns=None, index=None).to_string()]
     outside = comparison[comparison["state"] == "outside"]
     if len(outside):
-        lines.append(f"\noutside the published interval{_of_most(len(outside), most)}:")
-        lines += [_line(row) for row in outside.loc[_by_excess(outside)].head(most).itertuples()]
-    return "\n".join([*lines, "", _verdict(comparison)])
-
-
-def _of_most(count: int, most: int) -> str:
-    return f", the {most} farthest of {count}" if count > most else ""
-
-
-def _by_excess(outside: pd.DataFrame) -> pd.Index:
-    """Farthest first: distance to the interval in widths of it; before all, those without interval."""
-    beyond = np.maximum(outside["low"] - outside["now"], outside["now"] - outside["high"])
-    excess = (beyond / (outside["high"] - outside["low"])).fillna(np.inf)
-    return excess.sort_values(ascending=False, kind="stable").index
-
-
-def _line(row: Any) -> str:
-    bounds = "no interval" if np.isnan(row.low) else f"{row.low:.6g}, {row.high:.6g}"
-    where = ", ".join(part for part in (row.table, row.setting, row.metric) if part)
-    return f"  {where}: {row.now:.6g} now, {row.published:.6g} [{bounds}] published"
-
-
-def _verdict(comparison: pd.DataFrame) -> str:
-    counts = comparison["state"].value_counts()
-    same, within, outside, missing, new = (int(counts.get(state, 0)) for state in STATES)
-    total = same + within + outside + missing
-    if not as_published(comparison):
-        return (
-            f"not all as published: of {total} numbers {outside} lie outside their intervals and {missing} are "
-            'missing; what that means: "Did I get the same numbers?" in book/rerun.md'
-        )
-    if not comparison["rerun"].any():
-        return f"nothing was run again: these are the {total} published numbers themselves"
-    more = f"; {new} are new" if new else ""
-    return f"as published: of {total} numbers {same} are the same and {within} inside their intervals{more}"
+        # distance to the interval in widths of it; those without an interval first
+        beyond = np.maximum(outside["low"] - outside["now"], outside["now"] - outside["high"])
+        excess = (beyond / (outside["high"] - outside["low"])).fillna(np.inf)
+        ranked = outside.loc[excess.sort_values(ascending=False, kind="stable").index].head(most)
+        lines += ["", f"outside the published interval, {len(outside)} numbers, the farthest first:"]
+        lines += [
+            f"  {row.table}, {row.setting}, {row.metric}: {row.now:.6g} now, {row.published:.6g} "
+            f"[{row.low:.6g}, {row.high:.6g}] published".replace("[nan, nan]", "[no interval]")
+            for row in ranked.itertuples()
+        ]
+    said = ", ".join(f"{count} {state}" for state, count in counts.sum().items())
+    if as_published(comparison):
+        return "\n".join([*lines, "", f"as published: {said}"])
+    more = 'see "Did I get the same numbers?" in book/rerun.md'
+    return "\n".join([*lines, "", f"not all as published: {said}; {more}"])

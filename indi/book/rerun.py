@@ -8,25 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from indi import paths
-from indi.book import compare as reference
 from indi.book import run as runner
 from indi.errors import InDIError
 
 
 def kept(profile: str) -> list[str]:
-    """The chapters that `make reproduce` leaves as they were published, because they would train for hours.
+    """The chapters that `make reproduce` leaves as they are, because they would train for hours.
 
-    Such a chapter has an executed notebook, and its tables rest on trainings of which none is in runs/ or
-    among the published weights: where there is one, the rest of the chapter is short. None is kept under
-    smoke, where trainings are quick, with INDI_RETRAIN=1, and where nothing is published (see
-    `reference.publish`).
+    Such a chapter has an executed notebook, as the published ones have, and its tables rest on trainings of
+    which none is in runs/ or among the published weights: where there is one, the rest of the chapter is
+    short. None is kept under smoke, where trainings are quick, and with INDI_RETRAIN=1.
 
     Raises:
         InDIError: a record of a table or of a run cannot be read.
     """
     if profile == "smoke" or os.environ.get("INDI_RETRAIN") == "1":
-        return []
-    if not reference.published_path(profile).is_file():
         return []
     return [
         name

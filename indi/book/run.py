@@ -20,14 +20,15 @@ from typing import Any
 import nbformat
 import yaml
 
-from indi import paths
+from indi import paths, processes, profiles
 from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
-from indi.files import replacing
+from indi.files import only_one, replacing_all
+from indi.progress import report
 from indi.records import provenance
 
-#: Those of `recipes.PROFILES`, written out because importing the recipes takes seconds.
-PROFILES = ("smoke", "laptop", "gpu", "paper")
+CELL_LIMIT = 24.0
+"""Hours that one cell may take: more than any training of the laptop, and less than for ever."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Run:
         seconds: wall time, start of the kernel included.
         provenance: see `provenance.collect`; its time is the end of the run.
         reads: tables that it read or looked for -> hash of the CSV, None where there was none.
+        started: when papermill began, as the executed notebook says, too: so the two are known to belong
+            together. "" in records of earlier versions.
     """
 
     notebook: str
@@ -49,6 +52,7 @@ class Run:
     seconds: float
     provenance: dict[str, Any]
     reads: dict[str, str | None] = field(default_factory=dict)
+    started: str = ""
 
 
 def executed_path(notebook: str, profile: str) -> Path:
@@ -69,7 +73,8 @@ def parse_parameters(assignments: Mapping[str, str] | list[str]) -> dict[str, An
     """Typed parameters from `name=value` texts: numbers, True/False/None, else YAML, else text.
 
     Raises:
-        InDIError: there is no `=`, or no name before it.
+        InDIError: there is no `=`, no name before it, or the value is neither a number, a truth value,
+            None, a text nor a list of such.
     """
     if isinstance(assignments, Mapping):
         assignments = [f"{name}={value}" for name, value in assignments.items()]
@@ -78,8 +83,26 @@ def parse_parameters(assignments: Mapping[str, str] | list[str]) -> dict[str, An
         name, equals, value = assignment.partition("=")
         if not (equals and name.strip().isidentifier()):
             raise InDIError(f"parameter {assignment!r} is not of the form name=value.")
-        parameters[name.strip()] = _typed(value.strip())
+        try:
+            parameters[name.strip()] = typed = _typed(value.strip())
+            odd = _no_plain_value(typed)
+        except RecursionError:
+            raise InDIError(
+                f"parameter {name.strip()}: its list holds itself, or is nested too deep."
+            ) from None
+        if odd is not None:
+            raise InDIError(
+                f"parameter {assignment!r} holds a {type(odd).__name__}: a value is a number, True, False, None, "
+                "a text (in quotes where YAML reads something else in it) or a list of these."
+            )
     return parameters
+
+
+def _no_plain_value(value: Any) -> Any:
+    """The first part of `value` that a notebook's cell and a record cannot hold alike, None where all is plain."""
+    if isinstance(value, list):
+        return next((odd for odd in map(_no_plain_value, value) if odd is not None), None)
+    return None if value is None or isinstance(value, (str, int, float)) else value
 
 
 def _typed(text: str) -> Any:
@@ -116,18 +139,21 @@ def run_notebook(
     profile: str = "smoke",
     parameters: Mapping[str, Any] | None = None,
     *,
+    cell_limit: float = CELL_LIMIT,
     progress: bool | None = None,
 ) -> Path:
     """Execute a notebook in this environment's Python; the result replaces the last good one.
 
     It is executed in the project folder. On failure the last good notebook and its record stay, and
-    what was executed so far, with the error, is left as `<name>.failed.ipynb`. On Ctrl-C or SIGTERM
-    the kernel is stopped and nothing is left.
+    what was executed so far, with the error, is left as `<name>.failed.ipynb`. On Ctrl-C, SIGTERM or
+    when the terminal closes, the kernel is stopped and nothing is left. A second run of the same
+    notebook and profile waits for the first.
 
     Args:
         notebook: the stripped .ipynb.
         profile: passed to the notebook as the parameter `profile`.
         parameters: others; each must be declared in the notebook's `parameters` cell.
+        cell_limit: hours after which a cell is stopped, which is a failure.
         progress: show a bar on standard error; None: only on a terminal.
 
     Returns:
@@ -137,13 +163,8 @@ def run_notebook(
         InDIError: no such notebook, profile or parameter, or a cell failed: the message names it.
         KeyboardInterrupt: interrupted.
     """
-    # Only now: papermill takes a second to import, and `indi --help` should not.
-    from nbclient.exceptions import DeadKernelError
-    from papermill import PapermillExecutionError, execute_notebook
-
     notebook = Path(notebook)
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
+    profiles.get(profile)
     if not notebook.is_file():
         raise InDIError(f"no notebook {notebook}: see `ls notebooks`.")
     given = {"profile": profile, **(parameters or {})}
@@ -153,26 +174,47 @@ def run_notebook(
             raise unknown(f"parameter of {notebook.name}", name, declared)
 
     target = executed_path(notebook.stem, profile)
-    stamp = stamp_path(notebook.stem, profile)
+    doing = f"indi run {notebook.name} --profile {profile}"
+    with _interruptible(), only_one(target.with_name(f".{notebook.stem}.lock"), doing):
+        report("begins", notebook.stem)
+        try:
+            _run(notebook, target, given, cell_limit, _show(progress))
+        except InDIError:
+            report("fails", notebook.stem)
+            raise
+        report("ends", notebook.stem)
+    return target
+
+
+def _run(notebook: Path, target: Path, given: dict[str, Any], cell_limit: float, bar: bool) -> None:
+    """The body of `run_notebook`, by the only process that runs this notebook."""
+    # Only now: papermill takes a second to import, and `indi --help` should not.
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill import PapermillExecutionError, execute_notebook
+
+    stamp = stamp_path(notebook.stem, given["profile"])
     failed = target.with_suffix(".failed.ipynb")
-    bar = {"desc": notebook.stem, "leave": False, "file": sys.stderr}
+    described = {"desc": notebook.stem, "leave": False, "file": sys.stderr}
     started = time.perf_counter()
     stamp.unlink(missing_ok=True)
-    with replacing(target) as partial, tempfile.TemporaryDirectory() as folder:
+    with (
+        replacing_all(target.with_suffix(".json"), target) as (recorded, partial),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         reads = Path(folder) / "reads"
         try:
-            with _interruptible(), _quiet(), _own_kernel(reads):
+            with _quiet(), _own_kernel(reads):
                 execute_notebook(
                     str(notebook.resolve()),
                     str(partial),
                     parameters=given,
                     kernel_name="python3",
-                    progress_bar=bar if _show(progress) else False,
+                    progress_bar=described if bar else False,
                     cwd=str(paths.root()),
+                    execution_timeout=max(1, round(cell_limit * 3600)),
                 )
         except PapermillExecutionError as error:
-            _publishable(partial, notebook, failed)
-            os.replace(partial, failed)
+            _keep_failed(partial, notebook, failed)
             # The error's own text spans many lines; its last words are those of the exception.
             words = provenance.portable(" ".join(str(error.evalue).split()))
             raise InDIError(
@@ -180,12 +222,17 @@ def run_notebook(
                 f"`{_first_code_line(error.source)}`: {error.ename}: {words} "
                 f"(see {_relative(failed)})"
             ) from None
-        except DeadKernelError as error:
-            if partial.exists():
-                _publishable(partial, notebook, failed)
-                os.replace(partial, failed)
+        except CellTimeoutError:
+            _keep_failed(partial, notebook, failed)
             raise InDIError(
-                f"{notebook.name}: its Python process died, most often for lack of memory "
+                f"{notebook.name}: {_last_cell(failed)} took longer than {cell_limit:g} hours and was stopped; "
+                f"--cell-limit HOURS gives it more time (see {_relative(failed)})."
+            ) from None
+        except DeadKernelError as error:
+            _keep_failed(partial, notebook, failed)
+            where = f" in {_last_cell(failed)}" if failed.is_file() else ""
+            raise InDIError(
+                f"{notebook.name}: its Python process died{where}, most often for lack of memory "
                 f"(see {_relative(failed)})."
             ) from error
         except KeyboardInterrupt:
@@ -194,23 +241,24 @@ def run_notebook(
             raise
         _publishable(partial, notebook, target)
         looked_up = dict(map(json.loads, reads.read_text().splitlines())) if reads.is_file() else {}
-    record = Run(
-        notebook=notebook.stem,
-        profile=profile,
-        parameters=given,
-        seconds=round(time.perf_counter() - started, 1),
-        provenance=provenance.collect(notebook),
-        reads=looked_up,
-    )
-    with replacing(target.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        record = Run(
+            notebook=notebook.stem,
+            profile=given["profile"],
+            parameters=given,
+            seconds=round(time.perf_counter() - started, 1),
+            provenance=provenance.collect(notebook),
+            reads=looked_up,
+            started=_started(partial),
+        )
+        recorded.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     failed.unlink(missing_ok=True)
     stamp.touch()
-    return target
 
 
 def load_run(notebook: str, profile: str) -> Run | None:
     """The record of the last good run of `notebook` (name without suffix), None if there is none.
+
+    None, too, where notebook and record are of two runs, because a process was killed between them.
 
     Raises:
         InDIError: the record cannot be read.
@@ -220,11 +268,42 @@ def load_run(notebook: str, profile: str) -> Run | None:
     if not (executed.is_file() and path.is_file()):
         return None
     try:
-        return Run(**json.loads(path.read_text(encoding="utf-8")))
+        run = Run(**json.loads(path.read_text(encoding="utf-8")))
+        return run if run.started in ("", _started(executed)) else None
     except (ValueError, TypeError) as error:
         raise InDIError(
             f"{path} is not a run record: indi run notebooks/{notebook}.ipynb --profile {profile}"
         ) from error
+
+
+def _started(executed: Path) -> str:
+    """When papermill began an executed notebook, as that says itself; "" where it does not."""
+    try:
+        metadata = json.loads(executed.read_text(encoding="utf-8"))["metadata"]
+        return str(metadata["papermill"]["start_time"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _keep_failed(partial: Path, notebook: Path, failed: Path) -> None:
+    if partial.exists():
+        _publishable(partial, notebook, failed)
+        os.replace(partial, failed)
+
+
+def _last_cell(executed: Path) -> str:
+    """The cell at which an execution ended, by its number and first line, in the words of an error."""
+    cells = nbformat.read(executed, as_version=4).cells
+    begun = [
+        (index, cell)
+        for index, cell in enumerate(cells, start=1)
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")
+    ]
+    if not begun:
+        return "its start"
+    index, cell = begun[-1]
+    code = sum(other.cell_type == "code" for other in cells[:index])
+    return f"cell [{code}] `{_first_code_line(cell.source)}`"
 
 
 def _show(progress: bool | None) -> bool:
@@ -252,21 +331,25 @@ def _publishable(executed: Path, source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that the kernel is stopped and partial files removed."""
+    """Let SIGTERM, and a terminal that closes, unwind like Ctrl-C: the kernel is stopped, partial files removed."""
 
     def terminated(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)  # the clean-up is not to be interrupted again
         raise KeyboardInterrupt
 
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, terminated)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                before[number] = signal.signal(number, terminated)
     except ValueError:  # not the main thread: the caller's handlers decide
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -276,6 +359,7 @@ def _own_kernel(reads: Path) -> Iterator[None]:
     The tables that it reads are noted in the file `reads`.
     """
     ours = {"JUPYTER_PREFER_ENV_PATH": "1", "INDI_PROGRESS": "0", "INDI_READS": str(reads)}
+    ours = {name: value for name, value in processes.SETTINGS.items() if name not in os.environ} | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

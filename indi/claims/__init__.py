@@ -1,18 +1,19 @@
 """The ledger of the paper's claims: each with its rule, its numbers and its verdict, computed from results.
 
-Outcomes are "reproduced", "not reproduced", "inconclusive" and "not tested". Differences are paired
-over images, with bootstrap intervals. Where any of k comparisons could decide a verdict, their
-intervals are widened to 1 - 0.05 / k (Bonferroni); where all must agree, as for "they do not differ",
-those of 95 % suffice (intersection-union test). So a claim has, by each metric, a chance of at most
-5 % to be decided wrongly by the choice of images, as far as the intervals cover what they should.
-Neither claims nor the metrics of one claim are corrected for one another. Intervals cover the choice
-of images, not that of the training's seed. The smoke profile decides no empirical claim, nor do fewer
-than 10 images.
+Outcomes are "reproduced", "not reproduced", "inconclusive" and "not tested". Differences are paired over images,
+those of distances between sets over common resamples of the images; intervals are Student's with fewer than 30
+images. A claim is judged by the metric that the paper's sentence names first (LPIPS where it names none); the others
+stand beside it. Where any of k comparisons could decide a verdict, their intervals are widened to 1 - 0.05 / k
+(Bonferroni); where all must agree, as for "they do not differ", those of 95 % suffice (intersection-union test). So
+a claim has a chance of at most 5 % to be decided wrongly by the choice of images, as far as the intervals cover what
+they should; `Entry.corrected` is what stands when all claims together are to have it (Holm). Intervals cover the
+choice of images, not that of the training's seed. The smoke profile decides no empirical claim, nor do fewer than
+10 images.
 """
 
 from indi.claims.evidence import MARGINS, Evidence, Measured, NotTested, Number, Outcome, Verdict, collect
 from indi.claims.ledger import CLAIMS, Claim
-from indi.claims.report import Entry, as_json, evidence_table, exit_code, judge, save, table, text
+from indi.claims.report import Entry, as_json, evidence_table, exit_code, holm, judge, save, table, text
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "collect",
     "evidence_table",
     "exit_code",
+    "holm",
     "judge",
     "save",
     "table",

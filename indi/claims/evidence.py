@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from indi import paths
 from indi.errors import InDIError
 from indi.evaluation import metrics
 from indi.evaluation.metrics import Interval
+from indi.evaluation.metrics.intervals import quantile, tail
 from indi.records import results
 from indi.records.results import Table
 
@@ -25,9 +27,22 @@ Key = tuple[str, int]
 ERROR = 0.05
 """Chance of a wrong verdict that a family of comparisons is allowed, under its null hypothesis."""
 
+LEAST_P = 1e-6
+"""Farther out nobody knows the tails of an interval."""
+
+POWER = 0.8
+"""Chance of showing a difference that is there, which `Number.smallest` and `Number.images_needed` are about."""
+
+NO_RESAMPLES = (
+    "the resamples of distances between sets are not stored, so that two cannot be compared as pairs"
+)
+
 MARGINS = {"psnr": 0.1, "lpips_alex": 0.005, "lpips_squeeze": 0.005}
 """Differences too small to matter: about a quarter of what Table 3 shows between 1 and 10 steps
 (0.51 dB and 0.018). Used where a claim says that two things do *not* differ."""
+
+BLOCKS = 0.05
+"""A change of the blockiness, 1 of an image without blocks, too small to matter: a twentieth of it."""
 
 
 class NotTested(Exception):
@@ -49,6 +64,7 @@ class Number:
         confidence: of the interval, corrected for the size of its family.
         sign: +1 where larger is in favour of the claim, -1 where smaller is.
         difference: a difference, shown with its sign, not a level.
+        at: what the interval is held against, where that is not zero.
     """
 
     what: str
@@ -59,16 +75,43 @@ class Number:
     confidence: float = 1 - ERROR
     sign: int = 1
     difference: bool = True
+    at: float = 0.0
 
     @property
     def better(self) -> bool:
         """The whole interval speaks for the claim."""
-        return min(self.sign * self.low, self.sign * self.high) > 0
+        return min(self.sign * (self.low - self.at), self.sign * (self.high - self.at)) > 0
 
     @property
     def worse(self) -> bool:
         """The whole interval speaks against it."""
-        return max(self.sign * self.low, self.sign * self.high) < 0
+        return max(self.sign * (self.low - self.at), self.sign * (self.high - self.at)) < 0
+
+    @property
+    def errors(self) -> float:
+        """Standard errors from `at` to the value; those of the side of the interval that faces `at`."""
+        if self.value == self.at:
+            return 0.0
+        side = self.high - self.value if self.value < self.at else self.value - self.low
+        error = side / quantile(self.confidence, self.n)
+        return math.copysign(math.inf, self.value - self.at) if error == 0 else (self.value - self.at) / error
+
+    @property
+    def p(self) -> float:
+        """The error at which the interval would just touch `at`, times the size of its family; `LEAST_P` to 1."""
+        return min(1.0, max(LEAST_P, tail(abs(self.errors), self.n) * ERROR / (1 - self.confidence)))
+
+    @property
+    def smallest(self) -> float:
+        """The smallest difference from `at` that an interval so long shows in 80 % of the cases."""
+        half = (self.high - self.low) / 2
+        return half * (1 + NormalDist().inv_cdf(POWER) / quantile(self.confidence, self.n))
+
+    @property
+    def images_needed(self) -> float:
+        """How many images would show a difference as large as the measured one, in 80 % of the cases."""
+        distance = abs(self.value - self.at)
+        return math.inf if distance == 0 else math.ceil(self.n * (self.smallest / distance) ** 2)
 
     def text(self) -> str:
         """ "LPIPS (squeeze), 5 steps against 1: -0.011 [-0.014, -0.008], n = 100"."""
@@ -79,11 +122,19 @@ class Number:
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome, why it is not a plainer one, and the numbers it was computed from."""
+    """An outcome, why it is not a plainer one, and the numbers it was computed from.
+
+    Attributes:
+        outcome, reason, numbers: as said.
+        key: the number that it hangs on: of those that had to agree the weakest, else the strongest.
+        p: the smallest error at which the rule would decide the same; NaN where it decides nothing.
+    """
 
     outcome: Outcome
     reason: str = ""
     numbers: tuple[Number, ...] = ()
+    key: Number | None = None
+    p: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -139,7 +190,8 @@ class Measured:
 
     Attributes:
         rows: columns image, sampler, steps, metric, value; repeated trainings are averaged per image.
-        sets: columns sampler, steps, metric, value, low, high, images; None where not measured.
+        sets: columns sampler, steps, metric, value, low, high, images, and, where they were stored, floor and
+            resamples, as `evaluation.evaluate` gives them; None where not measured.
     """
 
     rows: pd.DataFrame
@@ -150,18 +202,27 @@ class Measured:
         some = [] if self.sets is None else list(self.sets["metric"])
         return list(dict.fromkeys([*self.rows["metric"], *some]))
 
+    def named(self, *kinds: str) -> list[str]:
+        """The measured metrics of each kind, "lpips", "niqe", "fd" (FID, else its stand-in) or "kd", in that order."""
+        known = {
+            "lpips": ("lpips_alex", "lpips_squeeze"),
+            "fd": ("fid", "fd_squeeze"),
+            "kd": ("kid", "kd_squeeze"),
+        }
+        here = self.metrics()
+        found = ([name for name in known.get(kind, (kind,)) if name in here][:1] for kind in kinds)
+        return [name for names in found for name in names]
+
     def perceptual(self) -> list[str]:
         """LPIPS, and the Fréchet distance between sets: FID, else its stand-in.
 
         Raises:
             NotTested: neither was measured.
         """
-        names = self.metrics()
-        lpips = [name for name in names if name.startswith("lpips")]
-        frechet = [name for name in ("fid", "fd_squeeze") if name in names][:1]
-        if not lpips + frechet:
+        names = self.named("lpips", "fd")
+        if not names:
             raise NotTested("neither LPIPS nor a Fréchet distance was measured (their weights are missing)")
-        return lpips + frechet
+        return names
 
     def steps(self, sampler: str) -> list[int]:
         """The step counts of a sampler, in order.
@@ -182,29 +243,117 @@ class Measured:
 
     def values(self, metric: str, key: Key) -> pd.Series:
         """One value per image, repeated trainings averaged; empty for a distance between sets."""
-        here = self.rows
-        here = here[(here["metric"] == metric) & (here["sampler"] == key[0]) & (here["steps"] == key[1])]
-        return here.groupby("image")["value"].mean()
+        here = _at(self.rows, metric, key)
+        return here.groupby("image", sort=False)["value"].mean()
 
-    def compare(self, metric: str, a: Key, b: Key, family: int = 1) -> Number:
-        """a - b, positive in favour of a claim that a is better.
+    def compare(self, metric: str, a: Key, b: Key, family: int = 1, logs: bool = False) -> Number:
+        """a - b, positive in favour of a claim that a is better; arguments as `contrast`."""
+        label = metrics.describe(metric).label
+        what = f"{f'log of {label}' if logs else label}, {_name(a)} against {_name(b)}"
+        return self.contrast(metric, [(1, a), (-1, b)], what, family, logs)
 
-        Per image: paired bootstrap over the images both have. Between sets: the two distances are
-        taken as independent, which makes the interval too wide rather than too narrow, since they
-        share their images.
+    def contrast(
+        self,
+        metric: str,
+        terms: Sequence[tuple[int, Key]],
+        what: str,
+        family: int = 1,
+        logs: bool = False,
+        worse: bool = False,
+    ) -> Number:
+        """A sum of settings with weights, such as a difference; large in favour of the claim where large is better.
+
+        Per image: of the values of each image that all settings have. Between sets: of the distances, with the
+        spread of the sum in common resamples of the images; where those are not stored, as if independent, which
+        is too wide for a verdict (see `pairs`).
 
         Args:
+            terms: (weight, setting).
+            what: in words.
             family: how many comparisons could each decide the same verdict (Bonferroni).
+            logs: of the logarithms, for ratios with heavy tails: a difference of geometric means.
+            worse: the claim is about a loss: large in its favour where large is worse.
         """
         confidence = 1 - ERROR / family
-        what = f"{metrics.describe(metric).label}, {_name(a)} against {_name(b)}"
-        left, right = self.values(metric, a), self.values(metric, b)
-        if len(left) and len(right):
-            shared = left.index.intersection(right.index)
-            found = metrics.paired_difference(left[shared], right[shared], confidence)
+        values = [self.values(metric, key) for _, key in terms]
+        if all(len(one) for one in values):
+            table = pd.concat(values, axis=1, join="inner")
+            table = np.log(table.where(table > 0)) if logs else table
+            weights = [weight for weight, _ in terms]
+            with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations
+                found = metrics.interval_of_mean((table * weights).sum(axis=1, skipna=False), confidence)
         else:
-            found = independent(self.distance(metric, a), self.distance(metric, b), confidence)
-        return Number(what, found.mean, found.low, found.high, found.n, confidence, sign(metric))
+            mean = sum(weight * self.mean(metric, key) for weight, key in terms)
+            counts = {self.distance(metric, key).n for _, key in terms}
+            n = min(counts)
+            if len(counts) > 1:
+                raise NotTested(
+                    f"{metrics.describe(metric).label} of sets of unequal size ({', '.join(map(str, sorted(counts)))})"
+                )
+            if self.pairs(metric):
+                drawn = sum(weight * self.drawn(metric, key) for weight, key in terms)
+                found = spread(mean, np.asarray(drawn), n, confidence)
+            else:
+                found = independent([self.distance(metric, key) for _, key in terms], mean, confidence)
+        side = -sign(metric) if worse else sign(metric)
+        return Number(what, found.mean, found.low, found.high, found.n, confidence, side)
+
+    def pairs(self, metric: str) -> bool:
+        """Whether settings can be compared as pairs: always per image, between sets with stored resamples."""
+        if (self.rows["metric"] == metric).any():
+            return True
+        here = self.sets if self.sets is not None and "resamples" in self.sets else pd.DataFrame()
+        return bool(len(here)) and bool(here.loc[here["metric"] == metric, "resamples"].astype(bool).all())
+
+    def drawn(self, metric: str, key: Key) -> np.ndarray:
+        """The mean over images, or the distance between sets, in each of `metrics.draws`; averaged over trainings.
+
+        Raises:
+            NotTested: the resamples of that distance are not stored.
+        """
+        values = self.values(metric, key)
+        if len(values):
+            return np.asarray(metrics.draws(len(values)) @ values.to_numpy() / len(values))
+        if self.sets is None or not self.pairs(metric):
+            raise NotTested(NO_RESAMPLES)
+        texts = _at(self.sets, metric, key)["resamples"]
+        return np.mean([np.array(text.split(), dtype=float) for text in texts], axis=0)
+
+    def gap(
+        self, metric: str, a: Sequence[Key], b: Sequence[Key], what: str, family: int = 1, worse: bool = False
+    ) -> Number:
+        """How far the curve through a lies above that through b, in the plane of PSNR and the metric.
+
+        The mean height between the two polylines over the PSNR that both reach: the area between them over
+        its width. Its error is that over common resamples of the images, of both axes together.
+
+        Args:
+            a, b: points of the curves.
+            what: in words. family: as in `compare`.
+            worse: the claim is that a is the worse of the two.
+
+        Raises:
+            OutOfReach: the curves share no range of PSNR.
+        """
+        points = {}
+        for side, keys in (("a", a), ("b", b)):
+            for axis in ("psnr", metric):
+                level = [[self.mean(axis, key), *self.drawn(axis, key)] for key in keys]
+                points[side, axis] = np.array(level).T
+        heights = np.array(
+            [
+                _height(points["a", "psnr"][r], points["a", metric][r], points["b", "psnr"][r], points["b", metric][r])
+                for r in range(len(points["a", "psnr"]))
+            ]
+        )  # fmt: skip
+        if np.isnan(heights[0]):
+            raise OutOfReach("the two curves share no range of PSNR")
+        n = len(self.values("psnr", a[0]))
+        confidence = 1 - ERROR / family
+        found = spread(heights[0], heights[1:], n, confidence)
+        label = f"{metrics.describe(metric).label}, {what} at equal PSNR"
+        favour = -sign(metric) if worse else sign(metric)
+        return Number(label, found.mean, found.low, found.high, n, confidence, favour)
 
     def mean(self, metric: str, key: Key) -> float:
         """Over images, or the distance between sets."""
@@ -216,9 +365,9 @@ class Measured:
         confidence = 1 - ERROR / family
         values = self.values(metric, key)
         if len(values):
-            return metrics.bootstrap_interval(values, confidence)
+            return metrics.interval_of_mean(values, confidence)
         found = self.distance(metric, key)
-        return independent(found, Interval(0.0, 0.0, 0.0, found.n), confidence)
+        return independent([found], found.mean, confidence)
 
     def distance(self, metric: str, key: Key) -> Interval:
         """A distance between sets with its 95 % interval; the means of all three over trainings.
@@ -228,12 +377,50 @@ class Measured:
         """
         if self.sets is None:
             raise NotTested(f"{metric} was not measured")
-        here = self.sets
-        here = here[(here["metric"] == metric) & (here["sampler"] == key[0]) & (here["steps"] == key[1])]
+        here = _at(self.sets, metric, key)
         if here.empty:
             raise NotTested(f"no {metric} of {_name(key)}")
         mean = here[["value", "low", "high"]].mean()
         return Interval(mean["value"], mean["low"], mean["high"], int(here["images"].min()))
+
+    def floor(self, metric: str) -> float:
+        """The distance of two halves of the truths.
+
+        Raises:
+            NotTested: it is not stored.
+        """
+        here = self.sets if self.sets is not None and "floor" in self.sets else pd.DataFrame({"metric": []})
+        here = here[here["metric"] == metric]
+        if here.empty or here["floor"].isna().any():
+            raise NotTested("the distance of two halves of the truths is not stored")
+        return float(here["floor"].mean())
+
+
+def _at(rows: pd.DataFrame, metric: str, key: Key) -> pd.DataFrame:
+    return rows[(rows["metric"] == metric) & (rows["sampler"] == key[0]) & (rows["steps"] == key[1])]
+
+
+def _height(xa: np.ndarray, ya: np.ndarray, xb: np.ndarray, yb: np.ndarray) -> float:
+    """Mean of the polyline (xa, ya) less (xb, yb) over the x of both; NaN where there is none."""
+    low, high = max(xa.min(), xb.min()), min(xa.max(), xb.max())
+    if not low < high:
+        return math.nan
+    a, b = np.argsort(xa), np.argsort(xb)
+    inner = np.concatenate([xa, xb])
+    x = np.unique(np.concatenate([[low, high], inner[(low < inner) & (inner < high)]]))
+    gap = np.interp(x, xa[a], ya[a]) - np.interp(x, xb[b], yb[b])
+    return float(((gap[1:] + gap[:-1]) / 2 * np.diff(x)).sum() / (high - low))
+
+
+def spread(value: float, drawn: np.ndarray, n: int, confidence: float) -> Interval:
+    """A number of a whole set with the interval of its standard error over resamples; exact zero is [0, 0].
+
+    Percentiles would not do: a resample repeats images, which shifts distances between sets.
+    """
+    if n < 2 or np.isnan(drawn).any():
+        return Interval(value, math.nan, math.nan, n)
+    half = quantile(confidence, n) * float(np.std(drawn, ddof=1))
+    return Interval(value, value - half, value + half, n)
 
 
 def sign(metric: str) -> int:
@@ -245,10 +432,9 @@ def _name(key: Key) -> str:
     return f"{key[0]} N = {key[1]}" if key[1] else key[0]
 
 
-def independent(a: Interval, b: Interval, confidence: float) -> Interval:
-    """The difference of two independent numbers whose 95 % intervals are normal."""
+def independent(parts: Sequence[Interval], mean: float, confidence: float) -> Interval:
+    """A sum or difference of independent numbers whose 95 % intervals are normal."""
     usual = NormalDist().inv_cdf(0.975)
-    errors = [(interval.high - interval.low) / 2 / usual for interval in (a, b)]
+    errors = [(interval.high - interval.low) / 2 / usual for interval in parts]
     half = NormalDist().inv_cdf((1 + confidence) / 2) * math.hypot(*errors)
-    mean = a.mean - b.mean
-    return Interval(mean, mean - half, mean + half, min(a.n, b.n))
+    return Interval(mean, mean - half, mean + half, min(interval.n for interval in parts))

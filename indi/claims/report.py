@@ -7,22 +7,39 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from indi import paths
-from indi.claims.evidence import Evidence, NotTested, OutOfReach, State, Verdict, collect
+from indi.claims.evidence import (
+    ERROR,
+    Evidence,
+    NotTested,
+    Outcome,
+    OutOfReach,
+    State,
+    Verdict,
+    collect,
+)
 from indi.claims.ledger import CLAIMS, Claim
-from indi.errors import unknown
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.files import replacing
 from indi.records import results
-from indi.training import recipes
 
 NOTEBOOK = "13_claims"
+
+_HERE = Path(__file__).parent
+
+
+@lru_cache
+def version_1() -> dict[str, Outcome]:
+    """Claim -> verdict of version 1, as `indi claims --profile laptop` printed it: see version_1.csv."""
+    rows = pd.read_csv(_HERE / "version_1.csv", comment="#")
+    return dict(zip(rows["id"], rows["verdict"], strict=True))
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,8 @@ class Entry:
         problems: of the missing ones.
         commits: of the code that computed the tables, short; "+" where the code differed from it.
         trained_on: the image sets of the trainings.
+        corrected: the outcome after Holm's correction for all decided claims of the ledger; None where it was not
+            judged as a whole.
     """
 
     claim: Claim
@@ -45,6 +64,30 @@ class Entry:
     problems: tuple[str, ...]
     commits: tuple[str, ...]
     trained_on: tuple[str, ...]
+    corrected: Outcome | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Decided by itself, but not among so many claims."""
+        return self.corrected not in (None, self.verdict.outcome)
+
+    @property
+    def power(self) -> str:
+        """What the comparison that the verdict hangs on could show: of an open one, how many images it takes."""
+        key = self.verdict.key
+        if key is None or not math.isfinite(key.smallest) or key.low == key.high:
+            return ""
+        unit = " dB" if key.what.startswith("PSNR") else ""
+        least = f"{key.smallest:.2g}{unit}"
+        if self.verdict.outcome != "inconclusive" or not math.isfinite(key.images_needed):
+            return f"could show {least}"
+        found = f"{abs(key.value - key.at):.2g}{unit}"
+        return f"could show {least}, measured {found}: takes {key.images_needed:,.0f} images"
+
+    @property
+    def version_1(self) -> Outcome | None:
+        """What the rules of version 1 said of the tables of version 1 under the laptop profile; None of new claims."""
+        return version_1().get(self.claim.id)
 
     @property
     def command(self) -> str:
@@ -58,10 +101,29 @@ def judge(profile: str, claims: Sequence[Claim] = CLAIMS) -> list[Entry]:
     Raises:
         InDIError: no such profile.
     """
-    if profile not in recipes.PROFILES:
-        raise unknown("profile", profile, recipes.PROFILES)
     evidence = collect(profile, [name for claim in claims for name in (*claim.tables, *claim.also)])
-    return [_judge(claim, evidence) for claim in claims]
+    entries = [_judge(claim, evidence) for claim in claims]
+    return holm(entries) if {claim.id for claim in claims} == {claim.id for claim in CLAIMS} else entries
+
+
+def holm(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with the outcomes that stand among so many claims: Holm's step-down over those that were tested.
+
+    The decided claims in the order of their p; the i-th of m stands while p is at most 0.05 / (m - i + 1), and
+    from the first that does not, none does. Then the chance that any outcome of the ledger is wrong for the choice
+    of images is at most 5 %. Exact claims, which rest on no draw, are not among the m.
+    """
+    tested = [e for e in entries if e.claim.kind == "empirical" and e.verdict.outcome != "not tested"]
+    decided = [e for e in tested if e.verdict.outcome != "inconclusive"]
+    stands: set[str] = set()
+    for i, entry in enumerate(sorted(decided, key=lambda e: e.verdict.p)):
+        if not entry.verdict.p <= ERROR / (len(tested) - i):
+            break
+        stands.add(entry.claim.id)
+    open_: set[str] = {e.claim.id for e in decided} - stands
+    return [
+        replace(e, corrected="inconclusive" if e.claim.id in open_ else e.verdict.outcome) for e in entries
+    ]
 
 
 def _judge(claim: Claim, evidence: Evidence) -> Entry:
@@ -69,6 +131,7 @@ def _judge(claim: Claim, evidence: Evidence) -> Entry:
     state = evidence.state(read)
     try:
         verdict = claim.rule(evidence)
+        state = "missing" if verdict.outcome == "not tested" else state
     except NotTested as reason:
         verdict = Verdict("not tested", str(reason))
         if not isinstance(reason, OutOfReach):
@@ -97,7 +160,7 @@ def _modest(verdict: Verdict, profile: str) -> Verdict:
         reason = f"n = {fewest} images, fewer than {FEWEST_IMAGES}"
     else:
         return verdict
-    return Verdict("inconclusive", reason, verdict.numbers)
+    return Verdict("inconclusive", reason, verdict.numbers, verdict.key)
 
 
 def _commit(record: dict[str, Any]) -> str:
@@ -127,6 +190,9 @@ def table(entries: Sequence[Entry], profile: str) -> pd.DataFrame:
             "kind": entry.claim.kind,
             "verdict": entry.verdict.outcome,
             "reason": entry.verdict.reason,
+            "corrected": entry.corrected or "",
+            "p": entry.verdict.p,
+            "power": entry.power,
             "numbers": "; ".join(number.text() for number in entry.verdict.numbers),
             "state": entry.state,
             "problems": "; ".join(entry.problems),
@@ -148,7 +214,7 @@ def evidence_table(entries: Sequence[Entry]) -> pd.DataFrame:
             for entry in entries
             for number in entry.verdict.numbers
         ],
-        columns=["claim", "what", "value", "low", "high", "n", "confidence", "sign", "difference"],
+        columns=["claim", "what", "value", "low", "high", "n", "confidence", "sign", "difference", "at"],
     )
 
 
@@ -169,6 +235,7 @@ def as_json(entries: Sequence[Entry], profile: str) -> str:
     """The rows of `table`, each with its numbers as a list; null where there is no (finite) number."""
     rows = table(entries, profile).to_dict("records")
     for row, entry in zip(rows, entries, strict=True):
+        row["p"] = _plain(row["p"])
         row["numbers"] = [
             {name: _plain(value) for name, value in asdict(number).items()}
             for number in entry.verdict.numbers
@@ -187,13 +254,18 @@ def text(entries: Sequence[Entry], width: int = 100) -> str:
     for entry in entries:
         state = "" if entry.state == "fresh" else f"  [{entry.state}]"
         lines.append(f"{entry.claim.id:<34}{entry.verdict.outcome:<16}{entry.claim.place}{state}")
-        if entry.verdict.reason:
-            lines += textwrap.wrap(
-                entry.verdict.reason, width, initial_indent=" " * 4, subsequent_indent=" " * 4
-            )
+        doubt = f"{entry.corrected} after correction for all claims" if entry.doubtful else ""
+        power = entry.power if entry.verdict.outcome == "inconclusive" else ""
+        if why := "; ".join(filter(None, (entry.verdict.reason, doubt, power))):
+            lines += textwrap.wrap(why, width, initial_indent=" " * 4, subsequent_indent=" " * 4)
     counts = Counter(entry.verdict.outcome for entry in entries)
     states = Counter(entry.state for entry in entries)
     lines.append("")
     lines.append(", ".join(f"{counts[name]} {name}" for name in counts))
+    if any(entry.doubtful for entry in entries):
+        doubtful = sum(entry.doubtful for entry in entries)
+        lines.append(
+            f"{doubtful} of the decided verdicts do not stand after Holm's correction for all claims"
+        )
     lines.append("data: " + ", ".join(f"{states[name]} {name}" for name in states))
     return "\n".join(lines)

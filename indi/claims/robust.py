@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from indi.claims.decide import not_worse, together
-from indi.claims.evidence import MARGINS, Measured, NotTested, Number, Verdict, independent, sign
-from indi.evaluation import metrics
+from indi.claims.decide import every, not_worse
+from indi.claims.evidence import MARGINS, Key, Measured, NotTested, Number, Verdict
 
 #: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
 #: lose; blocks and spectrum, which clean images have right, may be off by so much more than at the best.
@@ -74,15 +73,10 @@ def generates_as_well(sets: pd.DataFrame, sampler: str) -> Verdict:
         raise NotTested("no Fréchet distance was measured (its weights are missing)")
     keys = [(sampler, n) for n in found.steps(sampler)]
     best, most = found.best(names[0], keys), keys[-1]
-    a, b = found.distance(names[0], most), found.distance(names[0], best)
-    difference = independent(a, b, 0.95)
-    what = f"{metrics.describe(names[0]).label}, {sampler} N = {most[1]} against its best N = {best[1]}"
-    number = Number(
-        what, difference.mean, difference.low, difference.high, difference.n, 0.95, sign(names[0])
-    )
+    number = found.compare(names[0], most, best)
     if best == most:
         return Verdict("reproduced", f"N = {most[1]}, the largest, is its best", (number,))
-    return not_worse([number], [KEPT_DISTANCE * b.mean], [number])
+    return not_worse([number], [KEPT_DISTANCE * found.mean(names[0], best)], [number])
 
 
 def judged(found: Measured, sampler: str) -> dict[str, Verdict]:
@@ -98,26 +92,17 @@ def judged(found: Measured, sampler: str) -> dict[str, Verdict]:
 
 def everywhere(by_task: dict[str, dict[str, Verdict]]) -> Verdict:
     """(c) Both, on all tasks."""
-    every = [verdict for verdicts in by_task.values() for verdict in verdicts.values()]
-    if any(verdict.outcome == "not reproduced" for verdict in every):
-        return Verdict("not reproduced")
-    return together(every)
+    return every([verdict for verdicts in by_task.values() for verdict in verdicts.values()])
 
 
-def _worse(found: Measured, metric: str, a: tuple[str, int], b: tuple[str, int], family: int = 1) -> Number:
+def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Number:
     """a - b, of the blockiness that of the distances from 1; negative speaks for a."""
     if metric != "blockiness":
         return found.compare(metric, a, b, family)
     rows = found.rows[found.rows["metric"] == metric]
     off = Measured(rows.assign(value=(rows["value"] - 1).abs()))
-    return _flipped(off.compare(metric, a, b, family), "distance of the blockiness from 1")
-
-
-def _flipped(number: Number, what: str) -> Number:
-    said = number.what.partition(", ")[2]
-    return Number(
-        f"{what}, {said}", number.value, number.low, number.high, number.n, number.confidence, sign=-1
-    )
+    what = f"|blockiness − 1|, {a[0]} N = {a[1]} against {b[0]} N = {b[1]}"
+    return off.contrast(metric, [(1, a), (-1, b)], what, family)
 
 
 def _lpips(found: Measured) -> str:

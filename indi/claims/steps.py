@@ -1,15 +1,21 @@
-"""Rules about the number of steps and the sampler, each for one task."""
+"""Rules about the number of steps and the sampler, each for one task.
+
+Where a rule judges by several metrics, the one that the paper's sentence names first decides; where it names
+none, LPIPS, the first of the perceptual metrics in the paper's tables. The others stand beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
-from indi.claims.decide import all_better, not_worse, some_better, together
+from indi.claims.decide import all_better, every, first_named, not_worse, some_better, together
 from indi.claims.evidence import (
+    BLOCKS,
     MARGINS,
+    NO_RESAMPLES,
     Evidence,
     Key,
     Measured,
@@ -17,30 +23,83 @@ from indi.claims.evidence import (
     Number,
     OutOfReach,
     Verdict,
-    independent,
-    sign,
 )
-from indi.evaluation import metrics
-from indi.evaluation.metrics import Interval
+from indi.evaluation import INPUT, metrics
 
 MANY = 100
 """Step counts that the paper's "very large number of steps" starts at here."""
+
+PERCEPTUAL = ("lpips", "niqe", "fd", "kd")
+"""Kinds of perceptual metrics, as Table 1 orders them."""
+
+FREQUENT = ("lpips", "fd", "kd")
+"""Those that are measured beside many settings, too."""
+
+BY_FID = ("fd", "kd", "lpips")
+"""Where the sentence names FID."""
 
 COLUMNS = ["image", "sampler", "steps", "metric", "value"]
 
 
 def measured(evidence: Evidence, name: str) -> Measured:
-    """The tables <name> and, where there is one, <name>_sets.
+    """The tables <name> and, where there are any, <name>_sets with its resamples.
 
     Raises:
         NotTested: there is no table <name>.
     """
-    sets = evidence.tables.get(f"{name}_sets")
-    return Measured(evidence.rows(name), None if sets is None else sets.rows)
+    return Measured(evidence.rows(name), sets_of(evidence, name))
+
+
+def sets_of(evidence: Evidence, name: str) -> pd.DataFrame | None:
+    """The table <name>_sets, with the columns of <name>_sets_resamples where that is there."""
+    sets, beside = (evidence.tables.get(f"{name}_sets{part}") for part in ("", "_resamples"))
+    if sets is None or beside is None:
+        return None if sets is None else sets.rows
+    keys = [column for column in beside.rows if column in sets.rows]
+    joined = sets.rows.merge(beside.rows, on=keys, how="left", validate="one_to_one")
+    return joined.fillna({"resamples": ""})
+
+
+def by_metric(
+    found: Measured, kinds: Sequence[str], judge: Callable[[str], Verdict], exactly: bool = False
+) -> Verdict:
+    """The verdict by the first metric of `kinds` that was measured, and what the others say.
+
+    Args:
+        judge: metric -> verdict.
+        exactly: the sentence names the first kind: without it nothing is tested.
+
+    Raises:
+        NotTested: none was measured.
+    """
+    names = found.named(*kinds)
+    if not found.named("lpips", "fd"):
+        raise NotTested("neither LPIPS nor a Fréchet distance was measured (their weights are missing)")
+
+    def one(name: str) -> Verdict:
+        # beside another metric, intervals that are too wide may object: what they show is shown
+        if name == names[0] and not found.pairs(name):
+            return Verdict("not tested", NO_RESAMPLES)
+        try:
+            return judge(name)
+        except NotTested as reason:
+            if name == names[0]:
+                raise
+            return Verdict("not tested", str(reason))
+
+    verdicts = {name: one(name) for name in names}
+    if exactly and not found.named(kinds[0]):
+        verdicts = {
+            "fd": Verdict("not tested", "the sentence is about FID, and no such distance was measured"),
+            **verdicts,
+        }
+    if not exactly and verdicts[names[0]].outcome == "not tested":
+        verdicts = dict(sorted(verdicts.items(), key=lambda item: item[1].outcome == "not tested"))
+    return first_named(verdicts)
 
 
 def at_many(evidence: Evidence, task: str) -> Measured:
-    """The table <task>_many, large N on a few images (chapter 9), where there is one; else the task's own.
+    """The table <task>_many, large N on few images (chapter 9), where there is one; else the task's own.
 
     Raises:
         NotTested: there is neither.
@@ -57,175 +116,198 @@ def one_step_psnr(evidence: Evidence, task: str) -> Verdict:
 
 
 def several_steps(evidence: Evidence, task: str) -> Verdict:
-    """LPIPS and FD of some N > 1 better than of one step."""
+    """LPIPS of some N > 1 better than of one step; NIQE, FD and KD beside it."""
     found = measured(evidence, task)
     more = _more(found)
-    return together(
-        [
-            some_better([found.compare(metric, ("indi", n), ("indi", 1), len(more)) for n in more])
-            for metric in found.perceptual()
-        ]
-    )
+
+    def judge(metric: str) -> Verdict:
+        return some_better([found.compare(metric, ("indi", n), ("indi", 1), len(more)) for n in more])
+
+    return by_metric(found, PERCEPTUAL, judge)
 
 
 def more_detail(evidence: Evidence, task: str) -> Verdict:
-    """Power in the top octave at every N > 1 above that of one step."""
+    """Geometric mean of the power in the top octave at every N > 1 above that of one step."""
     found = measured(evidence, task)
     if "detail_ratio" not in found.metrics():
         raise NotTested("the detail ratio was not measured")
     more = _more(found)
-    return all_better([found.compare("detail_ratio", ("indi", n), ("indi", 1), len(more)) for n in more])
+    return all_better(
+        [found.compare("detail_ratio", ("indi", n), ("indi", 1), len(more), logs=True) for n in more]
+    )
+
+
+def artifacts_away(evidence: Evidence, task: str) -> Verdict:
+    """Blockiness of every N > 1 not above that of one step by more than the margin."""
+    found = measured(evidence, task)
+    if "blockiness" not in found.metrics():
+        raise NotTested("the blockiness was not measured")
+    more = _more(found)
+    numbers, corrected = (
+        [found.compare("blockiness", ("indi", n), ("indi", 1), family) for n in more]
+        for family in (1, len(more))
+    )
+    return not_worse(numbers, [BLOCKS] * len(more), corrected)
 
 
 def falls_again(evidence: Evidence, tasks: Sequence[str]) -> Verdict:
-    """In one of the tasks, the largest N worse than some smaller N > 1, in LPIPS and FD."""
+    """In one of the tasks, some N of at least 100 worse than some smaller N > 1, by LPIPS; FD and KD beside it."""
     verdicts: list[Verdict] = []
     reasons: list[NotTested] = []
     for task in tasks:
         try:
-            found = at_many(evidence, task)
-            *fewer, most = _more(found)
-            _many(most)
-            family = len(fewer) * len(tasks)
-            verdicts.append(
-                together(
-                    [
-                        some_better([found.compare(name, ("indi", n), ("indi", most), family) for n in fewer])
-                        for name in found.perceptual()
-                    ]
-                )
-            )
+            verdicts.append(_falls(at_many(evidence, task), len(tasks)))
         except NotTested as reason:
             reasons.append(reason)
     if not verdicts:
         by_design = all(isinstance(reason, OutOfReach) for reason in reasons)
         raise (OutOfReach if by_design else NotTested)("; ".join(dict.fromkeys(map(str, reasons))))
     numbers = tuple(number for verdict in verdicts for number in verdict.numbers)
-    outcomes = [verdict.outcome for verdict in verdicts]
-    if "reproduced" in outcomes:
-        return Verdict("reproduced", "", numbers)
-    if set(outcomes) == {"not reproduced"} and len(verdicts) == len(tasks):
-        return Verdict("not reproduced", "", numbers)
-    why = next((verdict.reason for verdict in verdicts if verdict.reason), "not all tasks were measured")
-    return Verdict("inconclusive", why, numbers)
+    found = [verdict for verdict in verdicts if verdict.outcome == "reproduced"]
+    if found:
+        best = min(found, key=lambda verdict: verdict.p)
+        return Verdict("reproduced", best.reason, numbers, best.key, best.p)
+    if len(verdicts) == len(tasks):
+        return together(verdicts) if len(verdicts) > 1 else verdicts[0]
+    return Verdict("inconclusive", "not all tasks were measured", numbers, verdicts[0].key)
+
+
+def _falls(found: Measured, tasks: int) -> Verdict:
+    more = _more(found)
+    _many(more[-1])
+    pairs = [(few, many) for many in more if many >= MANY for few in more if few < many]
+
+    def judge(metric: str) -> Verdict:
+        family = len(pairs) * tasks
+        return some_better([found.compare(metric, ("indi", n), ("indi", m), family) for n, m in pairs])
+
+    return by_metric(found, FREQUENT, judge)
 
 
 def naive_few(evidence: Evidence, task: str) -> Verdict:
-    """With 2 and 3 steps, naive not worse than InDI by more than the margin, in PSNR and LPIPS."""
+    """At the PSNR of naive's 2 and 3 steps, its LPIPS not above InDI's by more than the margin."""
     found = measured(evidence, task)
-    few = [n for n in found.steps("naive") if n in (2, 3)]
-    if not few:
-        raise OutOfReach("needs 2 or 3 steps, which were not run")
-    names = [name for name in found.metrics() if name in MARGINS]
-    if not any(name.startswith("lpips") for name in names):
+    if not {2, 3} <= set(found.steps("naive")):
+        raise OutOfReach("needs 2 and 3 steps, which were not run")
+    if not (lpips := found.named("lpips")):
         raise NotTested("LPIPS was not measured (its weights are missing)")
-    pairs = [(name, n) for name in names for n in few]
-    numbers, corrected = (
-        [found.compare(name, ("naive", n), ("indi", n), family) for name, n in pairs]
-        for family in (1, len(pairs))
-    )
-    return not_worse(numbers, [MARGINS[name] for name, _ in pairs], corrected)
+    naive: list[Key] = [("naive", 2), ("naive", 3)]
+    gap = found.gap(lpips[0], naive, curve(found, "indi"), "naive of 2 to 3 steps less InDI")
+    verdict = not_worse([gap], [MARGINS[lpips[0]]], [gap])
+    direct = [found.compare(name, ("naive", 3), ("indi", 3)) for name in ("psnr", lpips[0])]
+    return Verdict(verdict.outcome, verdict.reason, (*verdict.numbers, *direct), verdict.key, verdict.p)
 
 
 def naive_diverges(evidence: Evidence, task: str) -> Verdict:
-    """At the largest N, naive worse than InDI and worse than itself at 2 steps, in every metric."""
-    found = measured(evidence, task)
+    """At the largest N, naive worse than InDI and worse than itself at 2 steps, in PSNR and in LPIPS."""
+    found = at_many(evidence, task)
     counts = found.steps("naive")
-    if 2 not in counts or counts[-1] == 2:
-        raise OutOfReach("needs 2 steps and more, which were not run")
+    _many(counts[-1])
+    if 2 not in counts:
+        raise OutOfReach("needs 2 steps, which were not run")
+    if not found.perceptual() or not found.named("lpips"):
+        raise NotTested("LPIPS was not measured (its weights are missing)")
     most = counts[-1]
     others: list[Key] = [("indi", most), ("naive", 2)]
-    names = ["psnr", *found.perceptual()]
     return together(
         [
             all_better([found.compare(name, other, ("naive", most), len(others)) for other in others])
-            for name in names
+            for name in ("psnr", *found.named("lpips"))
         ]
     )
 
 
 def cold_steadier(evidence: Evidence, task: str) -> Verdict:
-    """Between the two largest N, images change less under Cold Diffusion than under the other two."""
+    """From its own best N to the largest, Cold Diffusion loses less LPIPS than the other two."""
     found = at_many(evidence, task)
-    counts = found.steps("cold_diffusion")
-    _many(counts[-1])
-    if len(counts) < 2:
-        raise NotTested("only one number of steps was measured")
-    before, most = counts[-2:]
-    names = [name for name in found.metrics() if name in MARGINS]
+    most = found.steps("cold_diffusion")[-1]
+    _many(most)
 
-    def moved(metric: str, sampler: str) -> pd.Series:
-        return (found.values(metric, (sampler, most)) - found.values(metric, (sampler, before))).abs()
+    def judge(metric: str) -> Verdict:
+        best = {name: found.best(metric, curve(found, name)) for name in ("indi", "naive", "cold_diffusion")}
 
-    verdicts = []
-    for name in names:
-        numbers = []
-        for other in ("indi", "naive"):
-            change = metrics.paired_difference(
-                moved(name, other), moved(name, "cold_diffusion"), 1 - 0.05 / 2
-            )
+        def lost(other: str) -> Number:
+            terms = [(1, (other, most)), (-1, best[other])]
+            terms += [(-1, ("cold_diffusion", most)), (1, best["cold_diffusion"])]
+            label = metrics.describe(metric).label
             what = (
-                f"{metrics.describe(name).label}, |change| from {before} to {most} steps, {other} less Cold"
+                f"{label}, loss from its best N to {most}, {other} (N = {best[other][1]}) less Cold Diffusion"
             )
-            numbers.append(Number(what, change.mean, change.low, change.high, change.n, 1 - 0.05 / 2))
-        verdicts.append(all_better(numbers))
-    return together(verdicts)
+            return found.contrast(metric, terms, what, family=2, worse=True)
+
+        return all_better([lost(other) for other in ("indi", "naive")])
+
+    return by_metric(found, FREQUENT, judge)
 
 
 def cold_behind(evidence: Evidence, task: str) -> Verdict:
-    """At the PSNR of each Cold Diffusion point (N > 1), LPIPS and FD of InDI, interpolated, below Cold's; means."""
-    return behind(measured(evidence, task))
+    """At equal PSNR, the FD of Cold Diffusion above that of InDI, whose curve has real points between N = 1 and 2."""
+    between = evidence.tables.get("samplers_equal_psnr")
+    if between is None or task not in set(between.rows["task"]):
+        return behind(measured(evidence, task))
+    found = measured(evidence, "samplers_equal_psnr")
+    rows, sets = (None if part is None else part[part["task"] == task] for part in (found.rows, found.sets))
+    assert rows is not None
+    return behind(Measured(rows, sets))
 
 
 def behind(found: Measured) -> Verdict:
     """As `cold_behind`, from any rows: what stands as "steps" of InDI may be whatever tells its points apart.
 
     Raises:
-        OutOfReach: no Cold Diffusion point lies within InDI's range of PSNR.
+        NotTested: no Fréchet distance was measured.
+        OutOfReach: the curves share no range of PSNR.
     """
-    names = found.perceptual()
-    indi = sorted(found.steps("indi"), key=lambda n: found.mean("psnr", ("indi", n)))
-    psnr = [found.mean("psnr", ("indi", n)) for n in indi]
-    levels = {n: found.mean("psnr", ("cold_diffusion", n)) for n in found.steps("cold_diffusion") if n > 1}
-    levels = {n: level for n, level in levels.items() if psnr[0] <= level <= psnr[-1]}
-    if not levels:
-        raise OutOfReach("no Cold Diffusion point lies within InDI's range of PSNR")
-    # InDI's point between its own at the same PSNR, averaged over the points: one weight for each N
-    weights = np.array([np.mean(np.interp(list(levels.values()), psnr, row)) for row in np.eye(len(psnr))])
-    verdicts = []
-    for name in names:
-        values = [found.values(name, ("cold_diffusion", n)) for n in levels]
-        if all(len(one) for one in values):
-            curve = pd.concat([found.values(name, ("indi", n)) for n in indi], axis=1)
-            gap = metrics.bootstrap_interval(pd.concat(values, axis=1).mean(axis=1) - curve @ weights)
-        else:
-            cold = _weighted([found.distance(name, ("cold_diffusion", n)) for n in levels])
-            gap = independent(
-                cold, _weighted([found.distance(name, ("indi", n)) for n in indi], weights), 0.95
-            )
-        what = f"{metrics.describe(name).label}, Cold Diffusion less InDI at equal PSNR"
-        verdicts.append(all_better([Number(what, gap.mean, gap.low, gap.high, gap.n, sign=-sign(name))]))
-    return together(verdicts)
+    curves = curve(found, "cold_diffusion"), curve(found, "indi")
 
+    def judge(metric: str) -> Verdict:
+        return all_better([found.gap(metric, *curves, "Cold Diffusion less InDI", worse=True)])
 
-def _weighted(intervals: Sequence[Interval], weights: np.ndarray | None = None) -> Interval:
-    """Weighted mean of distances; the interval is that of wholly correlated ones, which is the widest."""
-    bounds = [(interval.mean, interval.low, interval.high) for interval in intervals]
-    mean, low, high = np.average(bounds, axis=0, weights=weights)
-    return Interval(float(mean), float(low), float(high), min(interval.n for interval in intervals))
+    return by_metric(found, BY_FID, judge, exactly=True)
 
 
 def generates(evidence: Evidence) -> Verdict:
-    """From noise, the Fréchet distance of some N > 1 below that of one step, and below that of the noise."""
-    found = Measured(pd.DataFrame(columns=COLUMNS), evidence.rows("generation_sets"))
-    name = found.perceptual()[0]
+    """From noise, the FD of some N > 1 below that of one step, and nearer to the floor than to the noise."""
+    found = _generated(evidence)
     more = _more(found)
-    starts: list[Key] = [("indi", 1)]
-    if found.sets is not None and "input" in set(found.sets["sampler"]):
-        starts.append(("input", 0))
-    return together(
-        [some_better([found.compare(name, ("indi", n), start, len(more)) for n in more]) for start in starts]
-    )
+
+    def judge(metric: str) -> Verdict:
+        noise, floor = found.mean(metric, (INPUT, 0)), found.floor(metric)
+        best = found.best(metric, [("indi", n) for n in more])
+        family = 2 * len(more)  # any N, of two parts
+        label = metrics.describe(metric).label
+        what = f"{label}, best N = {best[1]} less noise ({noise:.4g}); half of the way to the floor ({floor:.4g})"
+        way = found.contrast(metric, [(1, best), (-1, (INPUT, 0))], what, family)
+        way = replace(way, at=(floor - noise) / 2)
+        gain = some_better([found.compare(metric, ("indi", n), ("indi", 1), family) for n in more])
+        return every([gain, all_better([way])])
+
+    return by_metric(found, ("fd", "kd"), judge, exactly=True)
+
+
+def generates_best(evidence: Evidence) -> Verdict:
+    """From noise, the FD of InDI at its best N below those of the other two at theirs."""
+    found = _generated(evidence)
+
+    def judge(metric: str) -> Verdict:
+        best = {name: found.best(metric, curve(found, name)) for name in ("indi", "naive", "cold_diffusion")}
+        return all_better(
+            [found.compare(metric, best["indi"], best[name], 2) for name in ("naive", "cold_diffusion")]
+        )
+
+    return by_metric(found, ("fd", "kd"), judge, exactly=True)
+
+
+def _generated(evidence: Evidence) -> Measured:
+    """The table generation_many_sets, where there is one; else generation_sets."""
+    name = "generation_many" if "generation_many_sets" in evidence.tables else "generation"
+    evidence.rows(f"{name}_sets")
+    return Measured(pd.DataFrame(columns=COLUMNS), sets_of(evidence, name))
+
+
+def curve(found: Measured, sampler: str) -> list[Key]:
+    """The sampler at each of its step counts."""
+    return [(sampler, n) for n in found.steps(sampler)]
 
 
 def _more(found: Measured) -> list[int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import pandas as pd
 
 from indi import paths
-from indi.claims.decide import all_better, equivalent, some_better, together
+from indi.claims.decide import all_better, equivalent, every, not_worse, some_better, together
 from indi.claims.evidence import (
     ERROR,
     MARGINS,
@@ -16,64 +19,122 @@ from indi.claims.evidence import (
     Measured,
     NotTested,
     Number,
+    Outcome,
     OutOfReach,
     Verdict,
 )
-from indi.claims.steps import measured
+from indi.claims.steps import FREQUENT, by_metric, curve, measured
 from indi.evaluation import INPUT, metrics
 from indi.evaluation import ddpm_steps as comparison
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 
 BIASED = ("bias_t1", "linear_0.5", "linear_1.0")
 OTHERS = ("linear_0", "bias_t0", "bias_t0_t1")
 
+NEAR = 4
+"""A baseline whose best LPIPS is farther than so many margins from InDI's is no fair one: as far as 1 step from 10."""
+
 
 def time_distribution(evidence: Evidence) -> Verdict:
-    """At the best N of linear_0, some p(t) biased to t = 1 better than all others, in LPIPS and FD."""
+    """Some p(t) biased to t = 1 better than all others: each at its own best N, and at equal PSNR."""
     table = measured(evidence, "time_distribution")
     found = _labelled(table, lambda rows: rows["p_t"])
     seeds = sorted(table.rows["seed"].unique()) if "seed" in table.rows else [0]
-    verdicts = [_biased_best(found, metric) for metric in found.perceptual()]
-    verdict = together(verdicts)
+    verdict = by_metric(
+        found,
+        FREQUENT,
+        lambda metric: together([_biased_best(found, metric, rule) for rule in (_own_best, _equal_psnr)]),
+    )
     if verdict.outcome == "reproduced" and len(seeds) > 1:
         for seed in seeds:
-            one = Measured(
-                found.rows[found.rows["seed"] == seed],
-                None if found.sets is None else found.sets[found.sets["seed"] == seed],
-            )
-            if any(_leader(one, metric) not in BIASED for metric in found.perceptual()):
+            one = _only(found, lambda rows, seed=seed: rows["seed"] == seed)  # type: ignore[misc]
+            if _leader(one, one.named(*FREQUENT)[0], (*BIASED, *OTHERS)) not in BIASED:
                 return Verdict("inconclusive", f"the trainings disagree (seed {seed})", verdict.numbers)
     return verdict
 
 
-def _biased_best(found: Measured, metric: str) -> Verdict:
-    n = _reference_steps(found, metric)
-    biased = [name for name in BIASED if name in set(found.rows["sampler"])]
-    others = [name for name in OTHERS if name in set(found.rows["sampler"])]
+Rule = Callable[[Measured, str, str, str, int], Number]
+
+
+def _own_best(found: Measured, metric: str, a: str, b: str, family: int) -> Number:
+    """Each at the N that is best for it."""
+    best, other = (found.best(metric, curve(found, name)) for name in (a, b))
+    return found.compare(metric, best, other, family)
+
+
+def _equal_psnr(found: Measured, metric: str, a: str, b: str, family: int) -> Number:
+    return found.gap(metric, curve(found, a), curve(found, b), f"{a} less {b}", family)
+
+
+def _biased_best(found: Measured, metric: str, rule: Rule) -> Verdict:
+    biased, others = _present(found, BIASED), _present(found, OTHERS)
     if not biased or not others:
         raise NotTested("no p(t) biased to t = 1, or none to compare it with")
     family = len(biased) * len(others)
-    numbers = {b: [found.compare(metric, (b, n), (u, n), family) for u in others] for b in biased}
-    lead = found.best(metric, [(b, n) for b in biased])[0]
-    verdict = all_better(numbers[lead])
-    beaten = any(all(numbers[b][i].worse for b in biased) for i in range(len(others)))
-    if verdict.outcome == "not reproduced" and not beaten:
-        return Verdict("inconclusive", "intervals cover zero", verdict.numbers)
+    lead = _leader(found, metric, biased)
+    verdict = all_better([rule(found, metric, lead, other, family) for other in others])
+    if verdict.outcome == "not reproduced":
+        # one of the others is better than the leader: is it better than all three?
+        every = {u: [rule(found, metric, b, u, family) for b in biased] for u in others}
+        if not any(all(number.worse for number in numbers) for numbers in every.values()):
+            return Verdict("inconclusive", "intervals cover zero", verdict.numbers, verdict.key)
     return verdict
 
 
-def _reference_steps(found: Measured, metric: str) -> int:
-    keys: list[Key] = [("linear_0", n) for n in found.steps("linear_0")]
-    return found.best(metric, keys)[1]
+def _leader(found: Measured, metric: str, names: Sequence[str]) -> str:
+    return found.best(metric, [key for name in _present(found, names) for key in curve(found, name)])[0]
 
 
-def _leader(found: Measured, metric: str) -> str:
-    n = _reference_steps(found, metric)
-    names = [name for name in (*BIASED, *OTHERS) if name in set(found.rows["sampler"])]
-    return found.best(metric, [(name, n) for name in names])[0]
+def time_impact(evidence: Evidence) -> Verdict:
+    """Of each two p(t), each at its own best N, some differ; not reproduced if all are alike within the margin."""
+    found = _labelled(measured(evidence, "time_distribution"), lambda rows: rows["p_t"])
+    names = _present(found, (*BIASED, *OTHERS))
+    pairs = list(combinations(names, 2))
+    if not pairs:
+        raise NotTested("needs two p(t)")
+
+    def judge(metric: str) -> Verdict:
+        numbers = [_own_best(found, metric, a, b, len(pairs)) for a, b in pairs]
+        clear = [n if n.sign * n.value > 0 else replace(n, sign=-n.sign) for n in numbers]  # either way
+        verdict = some_better(clear)
+        usual = [_own_best(found, metric, a, b, 1) for a, b in pairs]
+        margins = [MARGINS.get(metric, math.nan)] * len(pairs)
+        if verdict.outcome != "reproduced" and equivalent(usual, margins, numbers).outcome == "reproduced":
+            alike = equivalent(usual, margins, numbers)
+            return Verdict("not reproduced", "", alike.numbers, alike.key, alike.p)
+        return verdict
+
+    return by_metric(found, FREQUENT, judge)
 
 
-def noise(evidence: Evidence, table: str) -> Verdict:
-    """Some eps > 0 at some N > 1 better than eps = 0 at its own best N, in LPIPS and FD."""
+def noise(evidence: Evidence, table: str, kinds: Sequence[str], exactly: bool = False) -> Verdict:
+    """Some eps > 0 at some N > 1 better than eps = 0 at its own best N, by the first of the metrics."""
+    found, names = _of_eps(evidence, table)
+
+    def judge(metric: str) -> Verdict:
+        base = found.best(metric, curve(found, names[0]))
+        keys: list[Key] = [key for name in names[1:] for key in curve(found, name) if key[1] > 1]
+        verdict = some_better([found.compare(metric, key, base, len(keys)) for key in keys])
+        return replace(verdict, numbers=_one_each(verdict, [key[0] for key in keys]))
+
+    return by_metric(found, kinds, judge, exactly)
+
+
+def blurry(evidence: Evidence, table: str) -> Verdict:
+    """At the largest N, eps = 0 has less detail than every eps > 0 (geometric means), and a higher PSNR."""
+    found, names = _of_eps(evidence, table)
+    if "detail_ratio" not in found.metrics():
+        raise NotTested("the detail ratio was not measured")
+    most = found.steps(names[0])[-1]
+    rest: list[Key] = [(name, most) for name in names[1:]]
+    family = 2 * len(rest)
+    detail = [found.compare("detail_ratio", key, (names[0], most), family, logs=True) for key in rest]
+    fidelity = [found.compare("psnr", (names[0], most), key, family) for key in rest]
+    return every([all_better(detail), all_better(fidelity)])
+
+
+def _of_eps(evidence: Evidence, table: str) -> tuple[Measured, list[str]]:
+    """Rows with eps in place of the sampler's name, and those names, that of eps = 0 first."""
     found = measured(evidence, table)
     if "schedule" in found.rows:
         found = _only(found, lambda rows: rows["schedule"] != "brownian")
@@ -81,15 +142,7 @@ def noise(evidence: Evidence, table: str) -> Verdict:
     if not levels or levels[0] != 0 or len(levels) < 2:
         raise NotTested("needs eps = 0 and eps > 0")
     found = _labelled(found, lambda rows: rows["eps"].map("ε = {:g}".format))
-    names = [f"ε = {eps:g}" for eps in levels]
-    verdicts = []
-    for metric in found.perceptual():
-        base = found.best(metric, [(names[0], n) for n in found.steps(names[0])])
-        keys: list[Key] = [(name, n) for name in names[1:] for n in found.steps(name) if n > 1]
-        verdict = some_better([found.compare(metric, key, base, len(keys)) for key in keys])
-        shown = _one_each(verdict, [key[0] for key in keys])
-        verdicts.append(Verdict(verdict.outcome, verdict.reason, shown))
-    return together(verdicts)
+    return found, [f"ε = {eps:g}" for eps in levels]
 
 
 def brownian(evidence: Evidence) -> Verdict:
@@ -115,32 +168,81 @@ def brownian(evidence: Evidence) -> Verdict:
 
 
 def fewer_steps(evidence: Evidence) -> Verdict:
-    """Steps of the conditional DDPM over those of InDI to the best LPIPS that both reach, as its chapter counts."""
+    """Steps of the conditional DDPM over InDI's to the best LPIPS that both reach, if the DDPM is a fair baseline."""
+    rows, lpips = _against_ddpm(evidence)
+    return _if_fair(rule_of_steps(rows[rows["metric"] == lpips], lpips), rows, lpips)
+
+
+def rule_of_steps(rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000) -> Verdict:
+    """InDI needs fewer steps than `baseline` to the best quality that both reach, where that beats the input's.
+
+    Args:
+        rows: tidy, of the metric, with InDI, the baseline and the input.
+
+    Raises:
+        InDIError: as `comparison.steps_to_reach`.
+    """
+    both = rows[rows["sampler"].isin(("indi", baseline, INPUT))]
+    needed = comparison.steps_to_reach(both, metric, resamples=resamples).set_index("sampler")
+    ratio = needed.loc[baseline]
+    n = int(ratio["n"])
+    numbers = [
+        Number(f"steps of {name} to the best {metric} of both", row["steps"], row["low"], row["high"], n)
+        for name, row in needed.iterrows()
+    ]
+    bounds = (ratio["ratio"], ratio["ratio_low"], ratio["ratio_high"])
+    key = Number(f"steps of {baseline} over those of InDI", *bounds, n, difference=False, at=1.0)
+    shares = comparison.shares(both, metric, baseline, resamples)
+    outcome: Outcome = "reproduced" if key.better else "not reproduced" if key.worse else "inconclusive"
+    reason = "" if key.better or key.worse else "the ratio's interval holds 1"
+    if n < FEWEST_IMAGES:
+        outcome, reason = "inconclusive", f"n = {n} images, fewer than {FEWEST_IMAGES}"
+    elif shares.better_than_input < 1 - ERROR / 2:
+        outcome, reason = "inconclusive", "what both reach is not shown to be better than the input"
+    p = 2 * max(1 - (shares.more if key.better else shares.fewer), 1 / resamples)
+    return Verdict(outcome, reason, (*numbers, key), key, math.nan if reason else min(1.0, p))
+
+
+def comparable(evidence: Evidence) -> Verdict:
+    """The best LPIPS of InDI not above that of the conditional DDPM, each at its best, by more than the margin."""
+    rows, lpips = _against_ddpm(evidence)
+    found, best = _fused(rows, lpips)
+    number = found.compare(lpips, best["indi"], best["ddpm"])
+    return _if_fair(not_worse([number], [MARGINS[lpips]], [number]), rows, lpips)
+
+
+def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
+    """The verdict; inconclusive where the baseline is too poor to be compared with."""
+    found, best = _fused(rows, lpips)
+    counts = found.steps("ddpm")
+    reasons = []
+    if not found.compare("psnr", best["ddpm"], (INPUT, 0)).better:
+        reasons.append("its PSNR is not shown to be above the input's")
+    last = found.compare(lpips, ("ddpm", counts[-1]), ("ddpm", counts[-2]))
+    if equivalent([last], [MARGINS[lpips]], [last]).outcome != "reproduced":
+        reasons.append(f"its LPIPS still moves between {counts[-2]} and {counts[-1]} steps")
+    gap = found.compare(lpips, best["ddpm"], best["indi"])
+    if not_worse([gap], [NEAR * MARGINS[lpips]], [gap]).outcome != "reproduced":
+        reasons.append(f"its best LPIPS is not within {NEAR * MARGINS[lpips]:g} of InDI's")
+    if not reasons or verdict.outcome == "inconclusive":
+        return verdict
+    return Verdict("inconclusive", f"the baseline is no fair one here: {'; '.join(reasons)}", verdict.numbers)
+
+
+def _against_ddpm(evidence: Evidence) -> tuple[pd.DataFrame, str]:
     rows = evidence.rows("conditional_ddpm")
     lpips = [name for name in dict.fromkeys(rows["metric"]) if name.startswith("lpips")]
     if not lpips:
         raise NotTested("LPIPS was not measured")
-    rows = rows[rows["metric"] == lpips[0]]
-    both = rows[rows["sampler"].isin(("indi", "ddpm", INPUT))]
-    if set(both["sampler"]) != {"indi", "ddpm", INPUT}:
+    if not {"indi", "ddpm", INPUT} <= set(rows["sampler"]):
         raise NotTested("needs InDI, the conditional DDPM and the input")
-    needed = comparison.steps_to_reach(both, lpips[0]).set_index("sampler")
-    numbers = [
-        Number(
-            f"steps of {name} to the best LPIPS of both", row["steps"], row["low"], row["high"], int(row["n"])
-        )
-        for name, row in needed.iterrows()
-    ]
-    ratio = needed.loc["ddpm"]
-    what = "steps of the DDPM over those of InDI"
-    numbers.append(
-        Number(
-            what, ratio["ratio"], ratio["ratio_low"], ratio["ratio_high"], int(ratio["n"]), difference=False
-        )
-    )
-    outcome = comparison.verdict(rows, lpips[0])
-    reason = "" if outcome != "inconclusive" else "the ratio's interval holds 1, or neither improves on y"
-    return Verdict(outcome, reason, tuple(numbers))  # type: ignore[arg-type]
+    return rows[rows["sampler"].isin(("indi", "ddpm", INPUT))], lpips[0]
+
+
+def _fused(rows: pd.DataFrame, lpips: str) -> tuple[Measured, dict[str, Key]]:
+    """Each number of steps with its best schedule, and the best key of each method."""
+    found = Measured(comparison.fuse(rows, lpips))
+    return found, {name: found.best(lpips, curve(found, name)) for name in ("indi", "ddpm")}
 
 
 def generation_fid(evidence: Evidence) -> Verdict:
@@ -190,6 +292,35 @@ def state_of_the_art(evidence: Evidence) -> Verdict:
     every = all(verdict.outcome == "not reproduced" for verdict in by_steps)
     numbers = [number for verdict in by_steps for number in verdict.numbers]
     return Verdict("not reproduced" if every else "inconclusive", "", tuple(numbers))
+
+
+def cannot(evidence: Evidence, why: str) -> Verdict:
+    """A claim that nothing here can test.
+
+    Raises:
+        OutOfReach: always.
+    """
+    raise OutOfReach(why)
+
+
+def competitive_psnr(evidence: Evidence) -> Verdict:
+    """What "competitive" means the paper does not say, so nothing can decide it.
+
+    Raises:
+        OutOfReach: always, with the rank of the printed number.
+    """
+    table = _printed("table1.csv")
+    table = table[table["method"] != "Ground Truth"]
+    psnr = table["psnr_db"].astype(float)
+    ours = float(psnr[table["method"] == "Ours"].iloc[0])
+    raise OutOfReach(
+        f"the paper does not say what is competitive: its {ours:g} dB has rank {1 + int((psnr > ours).sum())} of the "
+        f"{len(psnr)} methods of Table 1, {psnr.max() - ours:.2f} dB below the best"
+    )
+
+
+def _present(found: Measured, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in set(found.rows["sampler"])]
 
 
 def _labelled(found: Measured, label: Callable[[pd.DataFrame], pd.Series]) -> Measured:

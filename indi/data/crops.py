@@ -1,8 +1,7 @@
 """Training batches: random crops, flips and 90-degree turns, the same for a step whenever it is asked for.
 
 The batch of a step is a function of (seed, step) alone. A resumed training therefore continues with
-the very batches that an uninterrupted one sees, whatever the number of workers; with another number
-of processes the crops are the same, the numbers of a random degradation are not.
+the very batches that an uninterrupted one sees, whatever the number of workers and of processes.
 """
 
 from __future__ import annotations
@@ -34,9 +33,7 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         crop: side of a crop in pixels, without the margin.
         batch_size: images per step over all processes.
         seed: of the crops.
-        rank, world_size: this process takes every world_size-th image of the batch. The crops do not
-            depend on them. A random degradation does: each process draws its own numbers, and another
-            number of processes gives other y of the same law.
+        rank, world_size: this process takes every world_size-th image of the batch.
 
     Returns (per item):
         x (B, 3, C, C) uint8, and y of the same shape or None, B = batch_size / world_size.
@@ -87,8 +84,9 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         if inputs:
             return x, _stack(inputs)
         if self.degradation is not None and self.degradation.stage == "loader":
-            generator = torch.Generator().manual_seed(torch_seed(self.seed, step, self.rank))
-            return x, to_uint8(self.degradation(from_uint8(x), generator))
+            generator = torch.Generator().manual_seed(torch_seed(self.seed, step, 0))
+            share = (self.rank, self.world_size)
+            return x, to_uint8(self.degradation(from_uint8(x), generator, share))
         return x, None
 
 

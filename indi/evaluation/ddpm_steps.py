@@ -18,7 +18,6 @@ from torch import Tensor
 
 from indi.errors import InDIError
 from indi.evaluation import INPUT, Method, metrics
-from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.method import cddpm
 from indi.method.process import Generators
 from indi.method.samplers import Callback, Restorer, Sampler
@@ -203,27 +202,37 @@ def steps_to_reach(
     return pd.DataFrame(out, columns=columns)
 
 
-def verdict(rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000) -> str:
-    """The claim "InDI needs fewer steps than `baseline` for comparable results", by a fixed rule.
+@dataclass(frozen=True)
+class Shares:
+    """Of the resamples: how many have `baseline` need more, or fewer, steps than InDI to the best quality that
+    both reach, and in how many that is better than the input's. All 0 with fewer than two images."""
 
-    The quality is the best that both reach. "reproduced": the 95 % interval of the ratio of steps
-    lies above 1; "not reproduced": below 1; "inconclusive" otherwise, and always where fewer than
-    `FEWEST_IMAGES` images were measured or that quality is not shown to be better than the input's.
+    more: float
+    fewer: float
+    better_than_input: float
+
+
+def shares(
+    rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000, seed: int = 0
+) -> Shares:
+    """How sure it is which of two needs more steps.
+
+    Args:
+        rows: tidy, with InDI, the baseline and the input. metric, resamples, seed: as in `steps_to_reach`.
 
     Raises:
-        InDIError: as `steps_to_reach`, or y was not measured.
+        InDIError: the metric or the input was not measured.
     """
     both = rows[rows["sampler"].isin(("indi", baseline, INPUT))]
-    found = steps_to_reach(both, metric, resamples=resamples).set_index("sampler").loc[baseline]
-    fused = _fused(both, metric, resamples, 0)
+    fused = _fused(both, metric, resamples, seed)
     if fused.given is None:
         raise InDIError(f"no {metric} of the input among the rows: evaluate it too.")
-    better = (_target(fused, None) < fused.given)[1:].mean() if fused.n > 1 else 0.0
-    if fused.n < FEWEST_IMAGES or better < 0.975:
-        return "inconclusive"
-    if found["ratio_low"] > 1:
-        return "reproduced"
-    return "not reproduced" if found["ratio_high"] < 1 else "inconclusive"
+    if fused.n < 2:
+        return Shares(0.0, 0.0, 0.0)
+    target = _target(fused, None)
+    ours, theirs = (_first(fused, name, target)[1:] for name in ("indi", baseline))
+    found = (theirs > ours, theirs < ours, (target < fused.given)[1:])
+    return Shares(*(float(share.mean()) for share in found))
 
 
 @dataclass(frozen=True)

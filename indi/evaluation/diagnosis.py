@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from indi.errors import InDIError
-from indi.evaluation.metrics.pixel import DATA_RANGE, block_edges, octave_powers
+from indi.evaluation.metrics.pixel import DATA_RANGE, blockiness, octave_powers
 from indi.method import process, samplers
 from indi.method.process import Generators
 from indi.method.samplers import Callback, Restorer, Sampler
@@ -92,10 +92,10 @@ def compare(found: dict[float, States], x: Tensor, names: Sequence[str]) -> pd.D
 
     Returns:
         Columns image, t, quantity, octave (-1 where there is none), forward, own. Quantities: "psnr of F" (dB,
-        not rounded to 8 bits), "blocks of F" (`block_edges` over that of x), "power of F" and "power of x_t" per
+        not rounded to 8 bits), "blocks of F" (their `blockiness`), "power of F" and "power of x_t" per
         octave, over that of x, and "error of F", the power of F - x per octave over that of x.
     """
-    truth, edges = octave_powers(x, OCTAVES), block_edges(x)
+    truth = octave_powers(x, OCTAVES)
     rows = []
 
     def add(t: float, quantity: str, forward: Tensor, own: Tensor) -> None:
@@ -105,7 +105,7 @@ def compare(found: dict[float, States], x: Tensor, names: Sequence[str]) -> pd.D
 
     for t, s in found.items():
         add(t, "psnr of F", _psnr(s.F_forward, x), _psnr(s.F_own, x))
-        add(t, "blocks of F", block_edges(s.F_forward) / edges, block_edges(s.F_own) / edges)
+        add(t, "blocks of F", blockiness(s.F_forward), blockiness(s.F_own))
         for quantity, pair in {
             "power of x_t": (s.forward, s.own),
             "power of F": (s.F_forward, s.F_own),

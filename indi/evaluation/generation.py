@@ -27,15 +27,8 @@ def tiles(images: ImageSet, side: int) -> ImageSet:
         for top in range(0, image.shape[0] - side + 1, side)
         for left in range(0, image.shape[1] - side + 1, side)
     }
-    return ImageSet(
-        f"{images.name} in squares of {side} pixels",
-        images.split,
-        tuple(found),
-        tuple(found.values()),
-        None,
-        images.licence,
-        images.source,
-    )
+    name = f"{images.name} in squares of {side} pixels"
+    return ImageSet(name, images.split, tuple(found), tuple(found.values()))
 
 
 def statistics(kept: Mapping[tuple[str, str, int], np.ndarray]) -> pd.DataFrame:

@@ -25,6 +25,9 @@ from indi.evaluation import metrics
 from indi.evaluation.protocols import Evaluation
 from indi.method.samplers import Restorer, Sampler, sampler, uniform_times
 from indi.progress import progress
+from indi.records import results
+from indi.training import precision
+from indi.training.recipes import Precision
 
 INPUT = "input"
 """Stands in the column `sampler` for y itself, with 0 steps."""
@@ -48,7 +51,9 @@ class Evaluated:
     Attributes:
         rows: columns image, sampler, steps, metric, value.
         sets: columns sampler, steps, metric, value, low, high, images, patches: distances between
-            all restored images and all truths (FID and its like), with 95 % intervals over images.
+            all restored images and all truths (FID and its like), with 95 % intervals over images. Beside
+            them floor, the distance of two disjoint halves of the truths, and resamples, the distance in each
+            of `metrics.draws` as a text of numbers; stored, these two become a table of their own.
         kept: (image, sampler, steps) -> uint8 (H, W, 3) for the images asked for; the truth is under
             (image, "truth", 0), y under (image, "input", 0).
         missing: metric -> why it was not measured.
@@ -134,6 +139,7 @@ def evaluate(
     metric_names: Sequence[str] | None = None,
     set_names: Sequence[str] = (),
     keep: Collection[str] = (),
+    only: Collection[str] | None = None,
     device: str | torch.device | None = None,
     choosing: bool = False,
 ) -> Evaluated:
@@ -153,6 +159,8 @@ def evaluate(
         metric_names: as `metrics.per_image` takes them; None for its default.
         set_names: distances between sets to measure, as `metrics.resolve` takes them ("fd", "kd").
         keep: names of images whose restorations are returned.
+        only: names of images; a batch that holds none of them is left out, every other is restored as in the
+            whole set, so that its numbers are the same to the last bit. None for all.
         device: default: the first GPU, else the CPU.
         choosing: take a training split all the same, to choose settings by; never to report.
 
@@ -196,6 +204,9 @@ def evaluate(
         index = itertools.count()
         for names, x, y in pairs(images, degradation, settings):
             seeds = [torch_seed(settings.seed, next(index), 1) for _ in names]
+            if only is not None and set(names).isdisjoint(only):
+                bar.update(calls * len(names))
+                continue
             x, y = x.to(device), y.to(device)
             record(names, y, x, INPUT, 0)
             collect(x, TRUTH, 0)
@@ -223,12 +234,13 @@ def evaluate(
     )
 
 
-def in_precision(F: Restorer, device: str | torch.device, precision: str) -> Restorer:
-    """F computed in bf16 where `precision` ("bf16-mixed") asks for it; what it returns is float32 again."""
-    kind = torch.device(device).type
+def in_precision(F: Restorer, device: str | torch.device, allowed: Precision) -> Restorer:
+    """F computed in bf16 where that is allowed and fast (see `precision.resolve`); what it returns is float32 again."""
+    device = torch.device(device)
+    chosen = precision.resolve(allowed, device)
 
     def restore(x: Tensor, t: Tensor) -> Tensor:
-        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bf16-mixed"):
             return F(x, t).to(x.dtype)
 
     return restore
@@ -240,16 +252,30 @@ def _set_rows(
     rows = []
     for name in distances:
         network = metrics.feature_network(name)
-        for (who, steps, other), restored in features.items():
-            if who == TRUTH or other != network:
-                continue
-            found = metrics.set_distance(name, restored, features[TRUTH, 0, network])
-            interval = found.interval
-            rows.append(
-                (who, steps, name, interval.mean, interval.low, interval.high, interval.n, found.patches[0])
-            )
-    columns = ["sampler", "steps", "metric", "value", "low", "high", "images", "patches"]
+        truth = features[TRUTH, 0, network]
+        own = {key[:2]: found for key, found in features.items() if key[2] == network and key[0] != TRUTH}
+        draws = _resamples(name, own, truth)
+        floor = metrics.floor(name, truth).interval.mean if truth.images >= 4 else np.nan
+        for (who, steps), restored in own.items():
+            found = metrics.set_distance(name, restored, truth)
+            i = found.interval
+            beside = (floor, draws[who, steps])
+            rows.append((who, steps, name, i.mean, i.low, i.high, i.n, found.patches[0], *beside))
+    columns = ["sampler", "steps", "metric", "value", "low", "high", "images", "patches", *results.BESIDE]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _resamples(
+    name: str, sets: Mapping[tuple[str, int], metrics.Features], truth: metrics.Features
+) -> dict[tuple[str, int], str]:
+    """Each set's distance to the truths in common resamples of the images, as a text of numbers."""
+    if truth.images < 2:
+        return dict.fromkeys(sets, "")
+    # settings that coincide, as one step of every sampler, are computed once
+    distinct = {hash(found.values.tobytes()): found for found in sets.values()}
+    values = metrics.resampled(name, list(distinct.values()), truth, metrics.draws(truth.images))
+    texts = {at: " ".join(f"{v:.6g}" for v in column) for at, column in zip(distinct, values.T, strict=True)}
+    return {key: texts[hash(found.values.tobytes())] for key, found in sets.items()}
 
 
 def summary(rows: pd.DataFrame, by: Sequence[str] = ("sampler", "steps", "metric")) -> pd.DataFrame:

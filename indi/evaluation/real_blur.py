@@ -10,14 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from indi import evaluation, paths
+from indi import paths
 from indi.data import datasets
 from indi.data.datasets import ImageSet
 from indi.data.degradations.blur import Convolution, from_linear, to_linear
 from indi.data.degradations.motion import read_kernels
 from indi.data.images import from_arrays
-from indi.evaluation import Evaluated, protocols
-from indi.records import results
+from indi.evaluation import Evaluated, experiment, protocols
 from indi.training import Trained
 
 #: Pixels that a recorded kernel may be off centre, and that are cut from each border.
@@ -66,26 +65,10 @@ def restore(
         recipe.task, recipe.profile, data=data, crop=crop, images=None, step_counts=tuple(step_counts)
     )
     started = time.perf_counter()
-    evaluated = evaluation.evaluate(
-        trained.F,
-        images,
-        None,
-        settings,
-        eps=recipe.eps,
-        schedule=recipe.schedule,
-        samplers=samplers,
-        keep=images.names,
+    evaluated = experiment.measure(
+        trained, images, settings, paired=True, samplers=samplers, keep=images.names
     )
-    results.save(
-        name,
-        evaluated.rows,
-        recipe.profile,
-        notebook=notebook,
-        seed=settings.seed,
-        trained=[trained],
-        data=images.hash,
-        seconds=time.perf_counter() - started,
-    )
+    experiment.save(name, [evaluated.rows], recipe.profile, notebook, settings, [trained], images, started)
     rows = by_scene(evaluated.rows)
     caption = (
         f"profile {recipe.profile}: {data}, {len(images)} photographs of "

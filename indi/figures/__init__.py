@@ -6,9 +6,10 @@ also differs in its marker or its line style, so that a grey print can be read.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import pandas as pd
 import seaborn as sns
@@ -17,16 +18,46 @@ from IPython.display import Markdown
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from pandas.io.formats.style import Styler
 
+from indi.evaluation import metrics
+
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE, GREY = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#767676",
 )  # fmt: skip
 PALETTE = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SOLID, DASHED, DASHDOT, DOTTED = (), (4, 1.5), (4, 1.5, 1, 1.5), (1, 1.2)
+DASHES: tuple[tuple[float, ...], ...] = (SOLID, DASHED, DASHDOT, DOTTED, (6, 1, 1, 1, 1, 1), (8, 2))
 
-#: Key of `samplers.SAMPLERS` -> colour, marker, line style and the name shown to readers.
-SAMPLER_COLOURS = {"indi": BLUE, "naive": RED, "cold_diffusion": GREEN}
-SAMPLER_MARKERS = {"indi": "o", "naive": "s", "cold_diffusion": "^"}
-SAMPLER_LINES = {"indi": "-", "naive": "--", "cold_diffusion": "-."}
-SAMPLER_LABELS = {"indi": "InDI", "naive": "naive", "cold_diffusion": "Cold Diffusion"}
+
+class Look(NamedTuple):
+    """How a series is drawn: its name for readers, colour, marker, and dashes (lengths on, off; empty: solid)."""
+
+    label: str
+    colour: str
+    marker: str
+    dash: tuple[float, ...]
+
+
+LOOKS = {
+    "indi": Look("InDI", BLUE, "o", SOLID),
+    "naive": Look("naive", RED, "s", DASHED),
+    "cold_diffusion": Look("Cold Diffusion", GREEN, "^", DASHDOT),
+    "ddpm": Look("conditional DDPM", ORANGE, "D", DASHED),
+    "ddim": Look("conditional DDPM, DDIM", PURPLE, "v", DASHDOT),
+}
+"""What stands in the column `sampler` -> its look. Others take theirs from the lists above, see `looks`."""
+
+SAMPLER_LABELS = {name: LOOKS[name].label for name in ("indi", "naive", "cold_diffusion")}
+
+
+def looks(names: Iterable[Any], labels: Mapping[Any, str] | None = None) -> dict[Any, Look]:
+    """A look for each name: its own in `LOOKS`, else the next of the lists; its label is that of `labels`, if any."""
+    found = {}
+    for k, name in enumerate(dict.fromkeys(names)):
+        own = Look(str(name), PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)], DASHES[k % len(DASHES)])
+        look = LOOKS.get(name, own)
+        found[name] = look._replace(label=(labels or {}).get(name, look.label))
+    return found
 
 
 def use_style() -> None:
@@ -60,6 +91,35 @@ def use_style() -> None:
     )
     if get_ipython() is not None:
         set_matplotlib_formats("svg")
+
+
+def metric_label(name: str) -> str:
+    """ "PSNR [dB] ↑": name, unit, and the direction that is better; for a detail ratio, "(1 is right)"."""
+    metric = metrics.describe(name)
+    unit = f" [{metric.unit}]" if metric.unit else ""
+    return f"{metric.label}{unit} " + {"higher": "↑", "lower": "↓", "none": "(1 is right)"}[metric.direction]
+
+
+def interval(numbers: Iterable[float], metric: str, *, plus: bool = False, times: float = 1) -> str:
+    """A number with its interval as everywhere in this book: "23.81 [23.10, 24.52]".
+
+    Args:
+        numbers: itself, and the bounds low and high, in the unit of `metric`; NaN: there is no interval.
+        metric: decides the decimals: two for dB and multiples, one for Fréchet distances, else three.
+        plus: with their signs, for differences.
+        times: shown as such a multiple.
+    """
+    mean, low, high = (times * number for number in numbers)
+    two = metrics.describe(metric).unit == "dB" or times > 1
+    form = f"{'+' if plus else ''}.{2 if two else 1 if metric.startswith('f') else 3}f"
+    return f"{mean:{form}} " + ("[no interval]" if math.isnan(low) else f"[{low:{form}},\u00a0{high:{form}}]")
+
+
+def difference(numbers: Iterable[float], metric: str) -> str:
+    """As `interval`, with signs; one that covers zero says so."""
+    mean, low, high = numbers
+    shown = interval((mean, low, high), metric, plus=True)
+    return f"{shown}: none shown" if low <= 0 <= high else shown
 
 
 def show_table(

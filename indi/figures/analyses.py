@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
@@ -14,12 +12,9 @@ from matplotlib.figure import Figure
 
 from indi.claims import MARGINS, Measured, Number
 from indi.evaluation import INPUT
-from indi.figures import GREY, PALETTE, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
-from indi.figures.restoration import metric_label, step_axis
+from indi.figures import GREY, SAMPLER_LABELS, difference, looks, metric_label
+from indi.figures.plots import axes_grid, draw, legend_below, lines_over_steps, over_steps, plane
 from indi.method import closed_form, process, samplers
-
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_LINES = ("-", "--", "-.", ":")
 
 
 def of_setting(rows: pd.DataFrame, sets: pd.DataFrame | None) -> Measured:
@@ -39,22 +34,19 @@ def of_setting(rows: pd.DataFrame, sets: pd.DataFrame | None) -> Measured:
 def cumulative(names: Sequence[str], draws: int, seed: int) -> tuple[Figure, pd.DataFrame]:
     """Fig. 10(c): P(T <= t) of each distribution as a line, and the share among `draws` samples as marks."""
     figure, axes = plt.subplots(figsize=(6.4, 4.0))
-    t = torch.linspace(0, 1, 201)
-    marks = torch.linspace(0.05, 1, 20)
-    rows = []
-    for k, name in enumerate(names):
+    t, marks = torch.linspace(0, 1, 201), torch.linspace(0.05, 1, 20)
+    lines, rows = [], []
+    for k, (name, look) in enumerate(looks(names).items()):
         law = process.time_distribution(name)
         drawn = law.sample(draws, torch.Generator().manual_seed(seed + k))
         empirical = torch.stack([(drawn <= m).float().mean() for m in marks])
-        style = _style(k)
-        axes.plot(t, law.cdf(t), **{**style, "marker": ""})
-        axes.plot(marks, empirical, **{**style, "linestyle": ""}, markersize=4)
-        axes.plot([], [], **style, label=name)
-        values = zip(marks.tolist(), law.cdf(marks).tolist(), empirical.tolist(), strict=True)
-        rows += [(name, *row) for row in values]
+        lines.append(pd.DataFrame({"p_t": name, "t": t, "cdf": law.cdf(t)}))
+        rows.append(pd.DataFrame({"p_t": name, "t": marks, "cdf": law.cdf(marks), "empirical": empirical}))
+        axes.scatter(marks, empirical, s=16, color=look.colour, marker=look.marker)
+    draw(axes, pd.concat(lines), looks(names), "p_t", "t", "cdf", markers=False)
     axes.set(xlabel="t (0: clean, 1: degraded)", ylabel="P(T ≤ t)", xlim=(0, 1.01), ylim=(0, 1.02))
     axes.legend()
-    return figure, pd.DataFrame(rows, columns=["p_t", "t", "cdf", "empirical"])
+    return figure, pd.concat(rows, ignore_index=True)
 
 
 def by_setting(found: Measured, baseline: str, names: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
@@ -63,37 +55,21 @@ def by_setting(found: Measured, baseline: str, names: Sequence[str]) -> tuple[Fi
     The bands are 95 % intervals of the difference to the baseline's training at the same N, laid
     around the setting's mean: a band that does not hold the baseline's line shows a difference.
     """
-    figure, panels = plt.subplots(1, len(names), figsize=(3.5 * len(names), 3.5), squeeze=False)
-    settings = _settings(found)
-    rows = []
-    for axes, name in zip(panels[0], names, strict=True):
-        for k, setting in enumerate(settings):
-            counts = found.steps(setting)
-            means = np.array([found.mean(name, (setting, n)) for n in counts])
-            low, high = means, means
-            if setting != baseline:
-                gaps = [found.compare(name, (setting, n), (baseline, n)) for n in counts]
-                base = means - [gap.value for gap in gaps]
-                low, high = base + [gap.low for gap in gaps], base + [gap.high for gap in gaps]
-            axes.plot(counts, means, **_style(k), label=setting)
-            axes.fill_between(counts, low, high, color=PALETTE[k % len(PALETTE)], alpha=0.12)
-            rows += [(setting, name, *row) for row in zip(counts, means, low, high, strict=True)]
-        step_axis(axes, {n for s in settings for n in found.steps(s)})
-        axes.set_title(metric_label(name))
-    _legend_below(figure, panels[0][0])
-    return figure, pd.DataFrame(rows, columns=["setting", "metric", "steps", "mean", "low", "high"])
+    rows = _levels(found, names).rename(columns={"sampler": "setting"})
+    bounds = []
+    for row in rows.itertuples():
+        low = high = row.mean
+        if row.setting != baseline:
+            gap = found.compare(row.metric, (row.setting, row.steps), (baseline, row.steps))
+            low, high = row.mean - gap.value + gap.low, row.mean - gap.value + gap.high
+        bounds.append((low, high))
+    rows[["low", "high"]] = bounds
+    return over_steps(rows, {name: metric_label(name) for name in names}, by="setting"), rows
 
 
 def setting_planes(found: Measured, names: Sequence[str]) -> Figure:
     """PSNR against each perceptual metric, a curve per setting, its points labelled with N (Figs. 10b, 11)."""
-    figure, panels = plt.subplots(1, len(names), figsize=(5.0 * len(names), 4.2), squeeze=False)
-    for axes, name in zip(panels[0], names, strict=True):
-        for k, setting in enumerate(_settings(found)):
-            _curve(axes, found, setting, name, label=setting, **_style(k))
-        _least_span(axes, name)
-        axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name))
-    _legend_below(figure, panels[0][0])
-    return figure
+    return _planes([("", found, name) for name in names], len(names))
 
 
 def difference_table(
@@ -105,58 +81,69 @@ def difference_table(
         for n in counts:
             row = {"difference": f"{a} − {b}", "N": str(n)}
             for name in names:
-                row[metric_label(name)] = _shown(found.compare(name, (a, n), (b, n)))
+                row[metric_label(name)] = _shown(found.compare(name, (a, n), (b, n)), name)
             out.append(row)
     return pd.DataFrame(out)
 
 
 def sampler_planes(tasks: Mapping[str, Measured], columns: Sequence[str]) -> Figure:
     """Fig. 9: PSNR against perceptual metrics, a panel per task and metric, a curve per sampler."""
-    wide = max(2, len(columns))  # with one metric, two tasks side by side
-    every = [(task, found, name) for task, found in tasks.items() for name in columns]
-    tall = -(-len(every) // wide)
-    figure, panels = plt.subplots(tall, wide, figsize=(4.6 * wide, 3.7 * tall), squeeze=False)
-    for axes in panels.flat[len(every) :]:
-        axes.set_axis_off()
-    for axes, (task, found, name) in zip(panels.flat, every, strict=False):
-        axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name), title=task.replace("_", " "))
+    every = [(task.replace("_", " "), found, name) for task, found in tasks.items() for name in columns]
+    return _planes(every, max(2, len(columns)))  # with one metric, two tasks side by side
+
+
+def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
+    figure, grid = axes_grid(len(every), columns, (4.6, 3.9))
+    for axes, (title, found, name) in zip(grid, every, strict=True):
+        axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name), title=title)
         if name not in found.metrics():
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
             continue
-        for sampler in SAMPLER_LABELS:
-            _curve(axes, found, sampler, name, label=SAMPLER_LABELS[sampler], **_sampler_style(sampler))
+        plane(axes, _levels(found, ["psnr", name]), name)
+        axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name))
         _least_span(axes, name)
-    _legend_below(figure, panels[0][0])
+    legend_below(figure)
     return figure
+
+
+def _levels(found: Measured, names: Sequence[str]) -> pd.DataFrame:
+    """Means of what was measured: columns sampler, metric, steps, mean; without the input."""
+    order = list(dict.fromkeys(found.rows["sampler"]))
+    series = [
+        name for name in (SAMPLER_LABELS if set(order) & set(SAMPLER_LABELS) else order) if name in order
+    ]
+    return pd.DataFrame(
+        [
+            (key, name, n, found.mean(name, (key, n)))
+            for name in names
+            for key in series
+            for n in found.steps(key)
+        ],
+        columns=["sampler", "metric", "steps", "mean"],
+    )
 
 
 def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float = 1.0) -> Figure:
     """Detail ratio against N per task, beside the variance ratio of the Gaussian model with exact F."""
-    tall = -(-(len(tasks) + 1) // 3)
-    figure, panels = plt.subplots(tall, 3, figsize=(9.0, 2.9 * tall), squeeze=False)
-    every = sorted({n for found in tasks.values() for n in found.steps("indi")})
-    model, *measured = panels.flat[: len(tasks) + 1]
-    for axes in panels.flat[len(tasks) + 1 :]:
-        axes.set_axis_off()
+    model = "Gaussian model, exact F"
+    counts = sorted({n for found in tasks.values() for n in found.steps("indi")})
+    rows = [(model, INPUT, 0, 1 + (sigma / s) ** 2)]
     for sampler in SAMPLER_LABELS:
-        style = _sampler_style(sampler)
-        gains = [closed_form.sampler_gain(sampler, n, s, sigma) for n in every]
-        ratio = [closed_form.output_variance(gain, s, sigma) / s**2 for gain in gains]
-        model.plot(every, ratio, label=SAMPLER_LABELS[sampler], **style)
-        for axes, found in zip(measured, tasks.values(), strict=True):
-            counts = found.steps(sampler)
-            axes.plot(counts, [found.mean("detail_ratio", (sampler, n)) for n in counts], **style)
-    for axes, found in zip(measured, tasks.values(), strict=True):
-        axes.axhline(found.mean("detail_ratio", (INPUT, 0)), color=GREY, linestyle=":", linewidth=1.2)
-    model.axhline((s**2 + sigma**2) / s**2, color=GREY, linestyle=":", linewidth=1.2, label="input y")
-    for axes, title in zip([model, *measured], ["Gaussian model, exact F", *tasks], strict=True):
-        axes.axhline(1, color="black", linewidth=0.6)
-        step_axis(axes, every)
-        axes.set_title(title.replace("_", " "))
-    model.set_ylabel("variance over the right one")
-    for axes in measured:
-        axes.set_ylabel("detail ratio (1 is right)")
-    _legend_below(figure, model)
+        for n in counts:
+            gain = closed_form.sampler_gain(sampler, n, s, sigma)
+            rows.append((model, sampler, n, closed_form.output_variance(gain, s, sigma) / s**2))
+    for task, found in tasks.items():
+        keys = [(INPUT, 0), *((sampler, n) for sampler in SAMPLER_LABELS for n in found.steps(sampler))]
+        rows += [(task, *key, found.mean("detail_ratio", key)) for key in keys]
+    figure = over_steps(
+        pd.DataFrame(rows, columns=["metric", "sampler", "steps", "mean"]),
+        {name: name.replace("_", " ") for name in (model, *tasks)},
+        right=1.0,
+        columns=3,
+        size=(3.0, 2.9),
+    )
+    for k, axes in enumerate(figure.axes[: len(tasks) + 1]):
+        axes.set_ylabel("detail ratio (1 is right)" if k else "variance over the right one")
     return figure
 
 
@@ -184,7 +171,7 @@ def landmarks(found: Measured, names: Sequence[str]) -> pd.DataFrame:
                 "naive worse than InDI from": f"N = {diverges}" if diverges else "not shown",
                 "InDI best at": f"N = {best}",
                 "worse again from": f"N = {falls}" if falls else "not shown",
-                f"Cold Diffusion, {before} to {last} steps": _shown(change),
+                f"Cold Diffusion, {before} to {last} steps": _shown(change, name),
             }
         )
     return pd.DataFrame(rows)
@@ -209,49 +196,11 @@ def lost_coordinate(levels: Sequence[float], counts: Sequence[int]) -> tuple[Fig
         start = H @ covariance @ H.T + eps**2 * eye
         return float((gain @ start @ gain.T)[1, 1])
 
-    figure, axes = plt.subplots(figsize=(6.4, 3.6))
-    rows = []
-    for k, eps in enumerate(levels):
-        values = [variance(eps, n) for n in counts]
-        axes.plot(counts, values, **_style(k), label=f"ε = {eps:g}")
-        rows += [(eps, n, value) for n, value in zip(counts, values, strict=True)]
-    axes.axhline(1, color="black", linewidth=0.6)
-    step_axis(axes, counts)
-    axes.set(ylabel="variance of the lost coordinate (1 is right)", ylim=(0, 1.05))
-    axes.legend()
-    return figure, pd.DataFrame(rows, columns=["eps", "steps", "variance"])
-
-
-def _settings(found: Measured) -> list[str]:
-    return list(dict.fromkeys(found.rows["sampler"]))
-
-
-def _style(k: int) -> dict[str, Any]:
-    return {
-        "color": PALETTE[k % len(PALETTE)],
-        "marker": _MARKERS[k % len(_MARKERS)],
-        "linestyle": _LINES[k % len(_LINES)],
-    }
-
-
-def _sampler_style(sampler: str) -> dict[str, Any]:
-    return {
-        "color": SAMPLER_COLOURS[sampler],
-        "marker": SAMPLER_MARKERS[sampler],
-        "linestyle": SAMPLER_LINES[sampler],
-    }
-
-
-def _curve(axes: Axes, found: Measured, key: str, name: str, label: str, **style: Any) -> None:
-    """Means in the plane of PSNR and another metric, joined in the order of N."""
-    counts = found.steps(key)
-    x = [found.mean("psnr", (key, n)) for n in counts]
-    y = [found.mean(name, (key, n)) for n in counts]
-    axes.plot(x, y, label=label, **style)
-    for n, point in zip(counts, zip(x, y, strict=True), strict=True):
-        axes.annotate(
-            str(n), point, xytext=(3, 3), textcoords="offset points", fontsize=7, color=style["color"]
-        )
+    rows = [(eps, n, variance(eps, n)) for eps in levels for n in counts]
+    found = pd.DataFrame(rows, columns=["eps", "steps", "variance"])
+    labels = {eps: f"ε = {eps:g}" for eps in levels}
+    ylabel = "variance of the lost coordinate (1 is right)"
+    return lines_over_steps(found, "eps", "variance", labels, ylabel, target=1.0), found
 
 
 def _least_span(axes: Axes, name: str) -> None:
@@ -264,13 +213,5 @@ def _least_span(axes: Axes, name: str) -> None:
             (axes.set_xlim if axis is axes.xaxis else axes.set_ylim)(middle - least / 2, middle + least / 2)
 
 
-def _shown(number: Number) -> str:
-    if not np.isfinite(number.low):
-        return f"{number.value:+.3f} [no interval]"
-    mark = "" if number.better or number.worse else ": none shown"
-    return f"{number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}]{mark}"
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
+def _shown(number: Number, metric: str) -> str:
+    return difference((number.value, number.low, number.high), metric)

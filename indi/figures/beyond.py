@@ -5,29 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from indi import evaluation
+from indi.claims.decide import worded
 from indi.evaluation import INPUT, metrics
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
-from indi.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, RED
-from indi.figures.restoration import metric_label, step_axis
+from indi.figures import (
+    BLUE,
+    DASHDOT,
+    DASHED,
+    DOTTED,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SOLID,
+    Look,
+    interval,
+    looks,
+    metric_label,
+)
+from indi.figures.plots import lines_over_steps, log_ticks, over_steps
 from indi.method import solvers
 
 BASELINE = "indi"
 CALLS = "calls of F"
 
-#: Method -> what readers see, colour, marker and line.
 METHODS = {
-    BASELINE: ("InDI, equal steps, L1 (the paper)", BLUE, "o", "-"),
-    "chosen": ("InDI, chosen steps, L1", ORANGE, "D", "--"),
-    "multistep": ("multistep, equal steps, L1", GREEN, "^", "-."),
-    "heun": ("Heun, equal steps, L1", PURPLE, "v", ":"),
-    "squared": ("InDI, equal steps, squared error", RED, "s", "--"),
+    BASELINE: Look("InDI, equal steps, L1 (the paper)", BLUE, "o", SOLID),
+    "chosen": Look("InDI, chosen steps, L1", ORANGE, "D", DASHED),
+    "multistep": Look("multistep, equal steps, L1", GREEN, "^", DASHDOT),
+    "heun": Look("Heun, equal steps, L1", PURPLE, "v", DOTTED),
+    "squared": Look("InDI, equal steps, squared error", RED, "s", DASHED),
 }
 SCHEDULE_LABELS = {
     "uniform": "equal steps (the paper)",
@@ -37,7 +48,6 @@ SCHEDULE_LABELS = {
     "geometric": "1 − t in equal ratios",
     "front": "half of them before t = 0.9",
 }
-_MARKERS, _LINES = "osD^vP", ("-", "--", "-.", ":", "-", "--")
 
 
 def order(rows: pd.DataFrame) -> Figure:
@@ -46,15 +56,12 @@ def order(rows: pd.DataFrame) -> Figure:
     Args:
         rows: columns solver, calls, error, slope.
     """
-    figure, axes = plt.subplots(figsize=(6.2, 3.6))
-    for i, (name, group) in enumerate(rows.groupby("solver", sort=False)):
-        label = f"{solvers.solver(str(name)).label}: slope −{group['slope'].iloc[0]:.2f}"
-        axes.plot(
-            group["calls"], group["error"], color=PALETTE[i], marker=_MARKERS[i], linestyle=_LINES[i], label=label
-        )  # fmt: skip
-    step_axis(axes, rows["calls"], CALLS)
-    axes.set(yscale="log", ylabel="|gain − exact gain|  (↓)")
-    axes.legend()
+    slopes = rows.groupby("solver", sort=False)["slope"].first()
+    labels = {name: f"{solvers.solver(name).label}: slope −{slope:.2f}" for name, slope in slopes.items()}
+    figure = lines_over_steps(
+        rows, "solver", "error", labels, "|gain − exact gain|  (↓)", x="calls", xlabel=CALLS
+    )
+    figure.axes[0].set_yscale("log")
     return figure
 
 
@@ -64,62 +71,45 @@ def lost_variance(rows: pd.DataFrame) -> Figure:
     Args:
         rows: columns solver, schedule, calls, variance.
     """
-    names = list(rows["solver"].unique())
-    figure, panels = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.7), sharey=True)
-    for axes, name in zip(panels, names, strict=True):
-        part = rows[rows["solver"] == name]
-        for i, (schedule, group) in enumerate(part.groupby("schedule", sort=False)):
-            axes.plot(
-                group["calls"], group["variance"], color=PALETTE[i], marker=_MARKERS[i], linestyle=_LINES[i],
-                label=SCHEDULE_LABELS[str(schedule)],
-            )  # fmt: skip
-        axes.axhline(1, color=BLACK, linewidth=0.8)
-        step_axis(axes, rows["calls"], CALLS)
-        axes.set_title(solvers.solver(name).label)
-    panels[0].set(ylabel="variance of the lost coordinate\n(line: right)", yscale="log")
-    ticks = [v for v in (0.25, 0.5, 1, 2, 5, 10, 20, 50) if v <= 1.2 * rows["variance"].max()]
-    panels[0].set_yticks(ticks, [f"{v:g}" for v in ticks])
-    panels[0].yaxis.set_minor_locator(NullLocator())
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure = over_steps(
+        rows,
+        {name: solvers.solver(name).label for name in rows["solver"].unique()},
+        looks(SCHEDULE_LABELS, SCHEDULE_LABELS),
+        panel="solver",
+        by="schedule",
+        x="calls",
+        y="variance",
+        right=1.0,
+        xlabel=CALLS,
+        sharey=True,
+        size=(3.4, 3.7),
+    )
+    log_ticks(figure.axes[0], (0.25, 0.5, 1, 2, 5, 10, 20, 50))
+    figure.axes[0].set_ylabel("variance of the lost coordinate\n(line: right)")
     return figure
 
 
 def quality(rows: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Means (top) and paired differences to InDI with equal steps (bottom, bars of 95 %) at equal calls.
+    """Means (top) and paired differences to InDI with equal steps (bottom, intervals of 95 %) at equal calls.
 
     Args:
         rows: as `evaluation.evaluate` gives them, `steps` counting calls of F.
         found: as `comparisons` gives it.
         names: metrics, one column each.
     """
-    means = rows.groupby(["sampler", "steps", "metric"], sort=False)["value"].mean().reset_index()
-    figure, panels = plt.subplots(2, len(names), figsize=(3.5 * len(names), 5.6), sharex=True, squeeze=False)
-    methods = [name for name in METHODS if name in set(rows["sampler"])]
-    calls = sorted(rows.loc[rows["steps"] > 0, "steps"].unique())
-    for (top, bottom), metric in zip(panels.T, names, strict=True):
-        for i, name in enumerate(methods):
-            label, colour, marker, line = METHODS[name]
-            style = {"color": colour, "marker": marker, "linestyle": line, "label": label}
-            part = means[(means["sampler"] == name) & (means["metric"] == metric)].sort_values("steps")
-            top.plot(part["steps"], part["value"], **style)
-            if name == BASELINE:
-                continue  # the zero line
-            part = found[(found["method"] == name) & (found["metric"] == metric)].sort_values("calls")
-            shift = 1.03 ** (i - len(methods) / 2)  # bars beside one another
-            bars = np.abs(part[["low", "high"]].to_numpy().T - part["mean"].to_numpy())
-            bottom.errorbar(
-                part["calls"] * shift, part["mean"], yerr=np.nan_to_num(bars), elinewidth=1, **style
-            )
-        top.axhline(
-            means[(means["sampler"] == INPUT) & (means["metric"] == metric)]["value"].iloc[0],
-            color=GREY, linestyle=":", label="input y",
-        )  # fmt: skip
-        bottom.axhline(0, color=BLUE)
-        top.set_title(metric_label(metric))
-        step_axis(bottom, calls, CALLS)
-    panels[0, 0].set_ylabel("mean")
-    panels[1, 0].set_ylabel("minus InDI, equal steps, L1,\nat as many calls")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    means = rows.groupby(["sampler", "steps", "metric"], sort=False)["value"].mean().rename("mean")
+    gaps = found.rename(columns={"method": "sampler", "calls": "steps"})
+    gaps = gaps[["sampler", "steps", "metric", "mean", "low", "high"]]
+    gaps["metric"] += ", difference"
+    titles = {name: metric_label(name) for name in names} | {f"{name}, difference": "" for name in names}
+    here = {name: look for name, look in METHODS.items() if name in set(rows["sampler"])}
+    zero = {f"{name}, difference": 0.0 for name in names}
+    both = pd.concat([means.reset_index(), gaps], ignore_index=True)
+    figure = over_steps(
+        both, titles, here, right=zero, xlabel=CALLS, columns=len(names), size=(3.5, 2.9), bars=True
+    )
+    figure.axes[0].set_ylabel("mean")
+    figure.axes[len(names)].set_ylabel("minus InDI, equal steps, L1,\nat as many calls")
     return figure
 
 
@@ -129,17 +119,6 @@ def loss_score(metric: str) -> Callable[[pd.Series], pd.Series]:
     if direction == "none":
         return lambda value: (value - 1).abs()
     return (lambda value: -value) if direction == "higher" else (lambda value: value)
-
-
-def verdict(worse: metrics.Interval) -> str:
-    """What an interval of (method - baseline), in a score that is better when lower, says."""
-    if worse.n and worse.mean == 0 and np.isnan(worse.low):
-        return "same"
-    if worse.n < FEWEST_IMAGES:
-        return "too few images"
-    if worse.high < 0:
-        return "better"
-    return "worse" if worse.low > 0 else "none shown"
 
 
 def comparisons(
@@ -164,7 +143,7 @@ def comparisons(
             interval = evaluation.difference(rows, metric, (a, n), (b, m))
             part = rows[rows["metric"] == metric]
             scores = part.assign(value=loss_score(metric)(part["value"]))
-            word = verdict(evaluation.difference(scores, metric, (a, n), (b, m)))
+            word = worded(evaluation.difference(scores, metric, (a, n), (b, m)))
             out.append((a, n, b, m, metric, interval.mean, interval.low, interval.high, interval.n, word))
     columns = [
         "method",
@@ -204,7 +183,7 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
             "calls": f"{calls}" if calls == before else f"{calls} − {before}",
         }
         for m in group.itertuples():
-            text = "same" if m.verdict == "same" else f"{m.mean:+.2g} [{m.low:+.2g}, {m.high:+.2g}]"
+            text = "same" if m.verdict == "same" else interval((m.mean, m.low, m.high), m.metric, plus=True)
             given = m.verdict in ("better", "worse", "none shown")
             row[metric_label(m.metric)] = f"{text}: {m.verdict}" if given else text
         out.append(row)

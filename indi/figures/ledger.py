@@ -1,12 +1,23 @@
-"""The claims ledger as HTML: an overview by task, and a card per claim, readable in the dark and in print."""
+"""Verdicts for readers: the only place that turns judged claims into words, for every page that shows any.
+
+The heads and feet of chapters are Markdown, the claims page is HTML, readable in the dark and in print. Nothing
+here judges: verdicts are those of the ledger (`indi.claims`), by its rules.
+"""
 
 from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from indi.claims import Entry, Number, Outcome
+import pandas as pd
+
+from indi import claims, evaluation, profiles
+from indi.claims import Entry, Number, Outcome, Verdict
+from indi.evaluation import INPUT
+from indi.figures import interval
+from indi.training import recipes
 
 #: Sign, and colour of the border; the word stands beside them, so that none is needed to read it.
 _LOOK: dict[Outcome, tuple[str, str]] = {
@@ -15,15 +26,109 @@ _LOOK: dict[Outcome, tuple[str, str]] = {
     "inconclusive": ("≈", "#8a7a00"),
     "not tested": ("○", "#767676"),
 }
-_TASKS = ("motion", "defocus", "jpeg", "super_resolution")
+TASKS = {task: profiles.TASKS[task][1] for task in profiles.RESTORATION}
+
+
+def counted(entries: Iterable[Entry]) -> str:
+    """ "3 reproduced, 1 not tested"."""
+    counts = Counter(entry.verdict.outcome for entry in entries)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in _LOOK if counts[outcome])
+
+
+def by_outcome(entries: Sequence[Entry]) -> list[str]:
+    """A Markdown line per outcome: the claims that have it, each once, with its tasks where there are several."""
+    several = len({entry.claim.task for entry in entries}) > 1
+    lines = []
+    for outcome in _LOOK:
+        tasks: dict[str, list[str]] = {}
+        for entry in entries:
+            if entry.verdict.outcome == outcome:
+                tasks.setdefault(_title(entry), []).append(TASKS.get(entry.claim.task, ""))
+        said = [
+            title + (f" ({', '.join(about)})" if several and any(about) else "")
+            for title, about in tasks.items()
+        ]
+        if said:
+            lines.append(f"- **{outcome.capitalize()}**: {'; '.join(said)}.")
+    return lines
+
+
+def sentences(entries: Sequence[Entry]) -> str:
+    """A Markdown list: outcome, claim, place, and the numbers that decide; claims on several tasks in groups."""
+    lines = []
+    for title in dict.fromkeys(map(_title, entries)):
+        group = [entry for entry in entries if _title(entry) == title]
+        if len(group) == 1:
+            (entry,) = group
+            outcome = entry.verdict.outcome.capitalize()
+            lines.append(f"- **{outcome}:** {title} ({entry.claim.place}).{_here(entry.verdict)}")
+            continue
+        lines.append(f"- {title} ({group[0].claim.place}):")
+        for entry in group:
+            task = TASKS.get(entry.claim.task, entry.claim.task)
+            lines.append(f"  - **{entry.verdict.outcome.capitalize()}:** {task}.{_here(entry.verdict)}")
+    return "\n".join(lines)
+
+
+def _title(entry: Entry) -> str:
+    return entry.claim.title.rstrip(".")
+
+
+def _here(verdict: Verdict) -> str:
+    why = "; ".join(filter(None, [verdict.reason, *(number.text() for number in _telling(verdict.numbers))]))
+    return f" Here: {why}." if why else ""
+
+
+def _telling(numbers: Sequence[Number]) -> list[Number]:
+    """Of each metric, the numbers that speak least and most for the claim."""
+    groups: dict[str, list[Number]] = {}
+    for number in numbers:
+        groups.setdefault(number.what.split(",")[0], []).append(number)
+    ends = []
+    for group in groups.values():
+        ranked = sorted(group, key=lambda number: number.sign * number.value)
+        ends += [ranked[0], ranked[-1]] if len(ranked) > 1 else ranked
+    return ends
+
+
+def restores(rows: pd.DataFrame, what: str) -> str:
+    """A Markdown line: whether one step has a higher PSNR than the input, over images or scenes.
+
+    Without that, the rest says little about a method. It is no claim of the paper's.
+    """
+    found = evaluation.difference(rows, "psnr", ("indi", 1), (INPUT, 0))
+    shown = "Shown" if found.low > 0 else "The contrary is shown" if found.high < 0 else "Not shown"
+    if found.n < claims.FEWEST_IMAGES:
+        shown = "Inconclusive, too few images"
+    change = interval((found.mean, found.low, found.high), "psnr", plus=True)
+    return (
+        f"- **{shown}:** one step restores {what}. Here: PSNR against the input {change} dB, n = {found.n}."
+    )
+
+
+def rests_on(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "images") -> str:
+    """On how much less than the paper's experiment findings rest: part of a sentence.
+
+    Args:
+        trainings: as recorded with a table, each with its `recipe`.
+        count, what: what was measured, in numbers and in a word.
+    """
+    if not trainings:
+        return f"n = {count} {what}"
+    recipe = trainings[0]["recipe"]
+    paper = recipes.recipe(recipe["task"], "paper")
+    several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
+    return (
+        f"{count} {what}; brackets are 95 % intervals over {what}; {several} of {recipe['steps']:,} steps (paper "
+        f"profile: {paper.steps:,}), {recipe['channels']} channels wide ({paper.channels}), on {recipe['data']} "
+        f"({paper.data}), so that another seed may move the numbers by more"
+    )
 
 
 def overview_text(entries: Sequence[Entry], profile: str) -> str:
     """The count of each verdict, and what is stale or missing, as Markdown."""
-    counts = Counter(entry.verdict.outcome for entry in entries)
     states = Counter(entry.state for entry in entries)
-    verdicts = ", ".join(f"**{counts[name]} {name}**" for name in _LOOK if counts[name])
-    text = f"Profile `{profile}`, {len(entries)} claims: {verdicts}."
+    text = f"Profile `{profile}`, {len(entries)} claims: **{counted(entries)}**."
     if states["stale"] or states["missing"]:
         text += (
             f" The data of {states['missing']} of them is missing and of {states['stale']} stale "
@@ -44,19 +149,15 @@ def badge(outcome: Outcome, narrow: bool = False) -> str:
 
 def overview(entries: Sequence[Entry]) -> str:
     """A table of badges: a row per claim, a column per task."""
-    heads = ["claim", *(task.replace("_", " ") for task in _TASKS), "–"]
     rows = []
     for title in dict.fromkeys(entry.claim.title for entry in entries):
-        cells = []
-        for task in (*_TASKS, ""):
-            found = [e for e in entries if e.claim.title == title and e.claim.task == task]
-            cells.append(
-                f'<a href="#{_anchor(found[0])}">{badge(found[0].verdict.outcome, narrow=True)}</a>'
-                if found
-                else ""
-            )
-        rows.append([html.escape(title), *cells])
-    return _table(heads, rows)
+        found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
+        badges = {
+            task: f'<a href="#{_anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
+            for task, entry in found.items()
+        }
+        rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
+    return _table(["claim", *(task.replace("_", " ") for task in TASKS), "–"], rows)
 
 
 def details(entries: Sequence[Entry], profile: str) -> str:
@@ -65,34 +166,28 @@ def details(entries: Sequence[Entry], profile: str) -> str:
     for entry in entries:
         claim, verdict = entry.claim, entry.verdict
         task = f" ({claim.task.replace('_', ' ')})" if claim.task else ""
-        words = (
-            f"“{html.escape(claim.words)}”" if claim.quoted else f"{html.escape(claim.words)} (not verbatim)"
-        )
-        rows = [
-            ["the paper", f"{words} <i>{html.escape(claim.place)}</i>"],
-            ["rule", html.escape(claim.test)],
-            [
-                "verdict",
-                badge(verdict.outcome) + (f" {html.escape(verdict.reason)}" if verdict.reason else ""),
-            ],
+        words = html.escape(claim.words)
+        words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
+        trained_on, commits = (", ".join(filter(None, some)) for some in (entry.trained_on, entry.commits))
+        data = [
+            entry.state,
+            f"profile {profile}",
+            f"trained on {trained_on}" if trained_on else "",
+            f"commit {commits}" if commits else "",
+            *entry.problems,
         ]
-        if verdict.numbers:
-            rows.append(["numbers", _numbers(verdict.numbers)])
-        state = f"{entry.state}; profile {profile}"
-        if entry.trained_on and any(entry.trained_on):
-            state += f"; trained on {', '.join(filter(None, entry.trained_on))}"
-        if entry.commits:
-            state += f"; commit {', '.join(entry.commits)}"
-        if entry.problems:
-            state += "; " + "; ".join(entry.problems)
-        rows.append(["data", html.escape(state)])
         command = html.escape(entry.command.format(profile=profile))
-        rows.append(
-            ["chapter", f'<a href="{claim.chapter}.html">{claim.chapter}</a>, <code>{command}</code>']
-        )
+        rows = {
+            "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
+            "rule": html.escape(claim.test),
+            "verdict": f"{badge(verdict.outcome)} {html.escape(verdict.reason)}".strip(),
+            "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
+            "data": html.escape("; ".join(filter(None, data))),
+            "chapter": f'<a href="{claim.chapter}.html">{claim.chapter}</a>, <code>{command}</code>',
+        }
         cards.append(
             f'<h3 id="{_anchor(entry)}" style="margin-top:1.6em;font-size:1.05em">{html.escape(claim.title)}{task}'
-            f"</h3>{_table(None, rows)}"
+            f"</h3>{_table(None, [row for row in rows.items() if row[1]])}"
         )
     return "\n".join(cards)
 

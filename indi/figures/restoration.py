@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from indi import evaluation
-from indi.evaluation import INPUT, metrics
-from indi.figures import BLUE, GREY, PALETTE, SAMPLER_COLOURS, SAMPLER_LABELS, SAMPLER_LINES, SAMPLER_MARKERS
+from indi.evaluation import INPUT, TRUTH
+from indi.figures import BLUE, LOOKS, difference, interval, looks, metric_label
+from indi.figures.plots import draw, log_ticks, metric_plane, middle, over_steps, pictures
 from indi.training import recipes
 from indi.training.recipes import Recipe
 
-_ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+__all__ = ["metric_label"]  # its old place, where chapters find it
 
-
-def metric_label(name: str) -> str:
-    """ "PSNR [dB] ↑": name, unit, and the direction that is better; for a detail ratio, "(1 is right)"."""
-    metric = metrics.describe(name)
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    suffix = " (1 is right)" if metric.direction == "none" else f" {_ARROWS[metric.direction]}"
-    return f"{metric.label}{unit}{suffix}"
+perception_distortion = metric_plane
 
 
 def training_curve(log: pd.DataFrame, loss: str = "absolute error of x") -> Figure:
@@ -33,15 +27,27 @@ def training_curve(log: pd.DataFrame, loss: str = "absolute error of x") -> Figu
     figure, axes = plt.subplots(figsize=(6.4, 3.0))
     axes.plot(log["step"], log["loss"], color=BLUE, alpha=0.25, linewidth=1, label="logged")
     window = max(1, len(log) // 20)
-    smooth = log["loss"].rolling(window, center=True, min_periods=1).mean()
-    axes.plot(log["step"], smooth, color=BLUE, label=f"mean of {window}")
-    axes.set(xlabel="optimiser step", ylabel=f"mean {loss}", yscale="log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_locator(NullLocator())
-    low, high = smooth.min(), smooth.max()
-    axes.set_yticks(np.geomspace(low, high, 4).round(3))
-    axes.legend()
+    _losses(axes, _running(log, window).assign(run=f"mean of {window}"), "run", loss)
     return figure
+
+
+def training_curves(log: pd.DataFrame, by: str, loss: str = "absolute error of x") -> Figure:
+    """Running means of several trainings' losses (images in [-1, 1]); the column `by` tells them apart."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    parts = [_running(part, max(1, len(part) // 8)) for _, part in log.groupby(by, sort=False)]
+    _losses(axes, pd.concat(parts, ignore_index=True), by, loss)
+    return figure
+
+
+def _running(log: pd.DataFrame, window: int) -> pd.DataFrame:
+    return log.assign(loss=log["loss"].rolling(window, center=True, min_periods=1).mean())
+
+
+def _losses(axes: Axes, log: pd.DataFrame, by: str, loss: str) -> None:
+    draw(axes, log, looks(log[by]), by, "step", "loss", markers=False)
+    log_ticks(axes, np.geomspace(log["loss"].min(), log["loss"].max(), 4).round(3).tolist())
+    axes.set(xlabel="optimiser step", ylabel=f"mean {loss}")
+    axes.legend()
 
 
 def quality_by_steps(changes: pd.DataFrame, names: Sequence[str]) -> Figure:
@@ -52,72 +58,7 @@ def quality_by_steps(changes: pd.DataFrame, names: Sequence[str]) -> Figure:
             its baseline; images differ far more from one another than settings do.
         names: metrics, one panel each.
     """
-    figure, panels = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.2), squeeze=False, sharex=True)
-    for axes, name in zip(panels[0], names, strict=True):
-        part = changes[changes["metric"] == name]
-        for sampler, rows in part.groupby("sampler", sort=False):
-            if sampler == INPUT:
-                axes.axhline(rows["mean"].iloc[0], color=GREY, linestyle=":", label="input y")
-                continue
-            rows = rows.sort_values("steps")
-            axes.plot(
-                rows["steps"],
-                rows["mean"],
-                color=SAMPLER_COLOURS[sampler],
-                marker=SAMPLER_MARKERS[sampler],
-                linestyle=SAMPLER_LINES[sampler],
-                label=SAMPLER_LABELS[sampler],
-            )
-            axes.fill_between(
-                rows["steps"], rows["low"], rows["high"], color=SAMPLER_COLOURS[sampler], alpha=0.12
-            )
-        step_axis(axes, part["steps"])
-        axes.set_title(metric_label(name))
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
-
-
-def perception_distortion(changes: pd.DataFrame, perception: str, distortion: str = "psnr") -> Figure:
-    """The perception-distortion plane: one curve per sampler, its points labelled with N, bars of 95 %.
-
-    Args:
-        changes: as `evaluation.changes` gives it; bars are intervals of the change against its baseline.
-        perception: metric of the vertical axis. distortion: of the horizontal one.
-    """
-    figure, axes = plt.subplots(figsize=(6.4, 4.2))
-    index = ["sampler", "steps"]
-    columns = [
-        changes[changes["metric"] == name].set_index(index)[["mean", "low", "high"]].add_prefix(f"{axis}_")
-        for axis, name in (("x", distortion), ("y", perception))
-    ]
-    points = columns[0].join(columns[1]).reset_index()
-    for sampler, rows in points[points["sampler"] != INPUT].groupby("sampler", sort=False):
-        rows = rows.sort_values("steps")
-        axes.errorbar(
-            rows["x_mean"],
-            rows["y_mean"],
-            xerr=[rows["x_mean"] - rows["x_low"], rows["x_high"] - rows["x_mean"]],
-            yerr=[rows["y_mean"] - rows["y_low"], rows["y_high"] - rows["y_mean"]],
-            color=SAMPLER_COLOURS[sampler],
-            marker=SAMPLER_MARKERS[sampler],
-            linestyle=SAMPLER_LINES[sampler],
-            elinewidth=0.5,
-            alpha=0.9,
-            label=SAMPLER_LABELS[sampler],
-        )
-        for _, row in rows.iterrows():
-            axes.annotate(
-                f"{row['steps']:.0f}",
-                (row["x_mean"], row["y_mean"]),
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=8,
-                color=SAMPLER_COLOURS[sampler],
-            )
-    axes.set(xlabel=metric_label(distortion), ylabel=metric_label(perception))
-    axes.legend(title="number of steps N at each point", title_fontsize=9)
-    return figure
+    return over_steps(changes, {name: metric_label(name) for name in names})
 
 
 def restored_strip(
@@ -136,61 +77,56 @@ def restored_strip(
         sampler: whose restorations.
         side: of the central window shown, pixels; None for all.
     """
-    columns = [
-        ("input y", INPUT, 0),
-        *((f"N = {n}", sampler, n) for n in step_counts),
-        ("truth x", "truth", 0),
+    columns = [(INPUT, 0), *((sampler, n) for n in step_counts), (TRUTH, 0)]
+    rows = [
+        [middle(kept[image, *column], side) for column in columns]
+        for image in images
+        if (image, INPUT, 0) in kept
     ]
-    images = [image for image in images if (image, INPUT, 0) in kept]
-    figure, panels = plt.subplots(
-        len(images),
-        len(columns),
-        figsize=(1.45 * len(columns), 1.5 * len(images) + 0.25),
-        squeeze=False,
-        gridspec_kw={"wspace": 0.03, "hspace": 0.03},
-    )
-    for axes, (title, _, _) in zip(panels[0], columns, strict=True):
-        axes.set_title(title)
-    for row, image in zip(panels, images, strict=True):
-        for axes, (_, name, steps) in zip(row, columns, strict=True):
-            picture = kept[image, name, steps]
-            if side is not None:
-                top, left = ((np.array(picture.shape[:2]) - side) // 2).clip(min=0)
-                picture = picture[top : top + side, left : left + side]
-            axes.imshow(picture, interpolation="nearest")
-            axes.set_axis_off()
-    return figure
+    return pictures(rows, ["input y", *(f"N = {n}" for n in step_counts), "truth x"])
 
 
-def metric_table(summary: pd.DataFrame, names: Sequence[str], digits: int = 3) -> pd.DataFrame:
+def metric_table(summary: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Mean and 95 % interval of each metric, a row per sampler and step count, ready for `show_table`."""
-    rows = []
-    for (sampler, steps), group in summary.groupby(["sampler", "steps"], sort=False):
-        row: dict[str, object] = {
-            "sampler": "input y" if sampler == INPUT else SAMPLER_LABELS[sampler],
-            "N": "–" if sampler == INPUT else str(steps),
+    return pd.DataFrame(
+        {**_setting(sampler, steps), **metric_cells(group, names)}
+        for (sampler, steps), group in summary.groupby(["sampler", "steps"], sort=False)
+    )
+
+
+def set_table(sets: pd.DataFrame) -> pd.DataFrame:
+    """Distances between sets with their intervals, a row per sampler and step count, for `show_table`."""
+    if sets.empty:
+        return pd.DataFrame({"distances between sets": ["not measured: their weights are missing"]})
+    counted = {"images": "images", "patches": "patches a side"}
+    return pd.DataFrame(
+        {
+            **_setting(sampler, steps),
+            **metric_cells(group.rename(columns={"value": "mean"}), list(sets["metric"].unique())),
+            **{shown: group[name].iloc[0] for name, shown in counted.items()},
         }
-        found = group.set_index("metric")
-        for name in names:
-            places = 2 if metrics.describe(name).unit == "dB" else digits
-            if name in found.index:
-                m = found.loc[name]
-                row[metric_label(name)] = (
-                    f"{m['mean']:.{places}f} [{m['low']:.{places}f},\u00a0{m['high']:.{places}f}]"
-                )
-            else:
-                row[metric_label(name)] = "not measured"
-        rows.append(row)
-    return pd.DataFrame(rows)
+        for (sampler, steps), group in sets.groupby(["sampler", "steps"], sort=False)
+    )
 
 
-def step_axis(axes: Axes, steps: Iterable[float], label: str = "number of steps N") -> None:
-    """A logarithmic axis whose ticks are the step counts themselves; 0, that of y, has none."""
-    axes.set_xscale("log")
-    ticks = sorted({int(s) for s in steps if s > 0})
-    axes.set_xticks(ticks, [str(t) for t in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(label)
+def _setting(sampler: str, steps: int) -> dict[str, object]:
+    if sampler == INPUT:
+        return {"sampler": "input y", "N": "–"}
+    return {"sampler": LOOKS[sampler].label, "N": str(steps)}
+
+
+def metric_cells(found: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """One setting's numbers with their intervals, under the labels of their metrics.
+
+    Args:
+        found: columns metric, mean, low, high; a row per metric.
+        names: metrics, in this order.
+    """
+    rows = found.set_index("metric")[["mean", "low", "high"]]
+    return {
+        metric_label(name): interval(rows.loc[name], name) if name in rows.index else "not measured"
+        for name in names
+    }
 
 
 def recipe_table(recipe: Recipe) -> pd.DataFrame:
@@ -213,24 +149,6 @@ def _plain(value: object) -> str:
     return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 
-def set_table(sets: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
-    """Distances between sets with their intervals, a row per sampler and step count, for `show_table`."""
-    if sets.empty:
-        return pd.DataFrame({"distances between sets": ["not measured: their weights are missing"]})
-    rows = []
-    for (sampler, steps), group in sets.groupby(["sampler", "steps"], sort=False):
-        row: dict[str, object] = {
-            "sampler": "input y" if sampler == INPUT else SAMPLER_LABELS[sampler],
-            "N": "–" if sampler == INPUT else str(steps),
-        }
-        for _, m in group.iterrows():
-            row[metric_label(m["metric"])] = (
-                f"{m['value']:.{digits}f} [{m['low']:.{digits}f},\u00a0{m['high']:.{digits}f}]"
-            )
-        rows.append(row | {"images": group["images"].iloc[0], "patches a side": group["patches"].iloc[0]})
-    return pd.DataFrame(rows)
-
-
 def comparison_table(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The paper's questions to one task as paired differences over images, for `show_table`.
 
@@ -241,36 +159,19 @@ def comparison_table(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     counts = sorted(rows.loc[rows["sampler"] == "indi", "steps"].unique())
     few = next((n for n in counts if n >= 5), counts[-1])
     most = counts[-1]
-    questions = [
-        ("InDI, 1 step, against the input", ("indi", 1), (INPUT, 0)),
-        (f"InDI, {few} steps against 1", ("indi", few), ("indi", 1)),
-        (f"InDI, {most} steps against {few}", ("indi", most), ("indi", few)),
-        (f"naive against InDI, {few} steps", ("naive", few), ("indi", few)),
-        (f"naive against InDI, {most} steps", ("naive", most), ("indi", most)),
-        (f"Cold Diffusion against InDI, {few} steps", ("cold_diffusion", few), ("indi", few)),
-        (f"Cold Diffusion against InDI, {most} steps", ("cold_diffusion", most), ("indi", most)),
-    ]
+    questions = {
+        "InDI, 1 step, against the input": (("indi", 1), (INPUT, 0)),
+        f"InDI, {few} steps against 1": (("indi", few), ("indi", 1)),
+        f"InDI, {most} steps against {few}": (("indi", most), ("indi", few)),
+    }
+    for other in ("naive", "cold_diffusion"):
+        for n in (few, most):
+            questions[f"{LOOKS[other].label} against InDI, {n} steps"] = ((other, n), ("indi", n))
     out = []
-    for question, a, b in questions:
+    for question, (a, b) in questions.items():
         row = {"comparison": question}
         for name in names:
             found = evaluation.difference(rows, name, a, b)
-            shown = "" if found.low > 0 or found.high < 0 else ": none shown"
-            row[metric_label(name)] = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{shown}"
+            row[metric_label(name)] = difference((found.mean, found.low, found.high), name)
         out.append(row)
     return pd.DataFrame(out)
-
-
-def training_curves(log: pd.DataFrame, by: str, loss: str = "absolute error of x") -> Figure:
-    """Running means of several trainings' losses (images in [-1, 1]); the column `by` tells them apart."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.4))
-    lines = ("-", "--", "-.", ":")
-    for k, (name, part) in enumerate(log.groupby(by, sort=False)):
-        smooth = part["loss"].rolling(max(1, len(part) // 8), center=True, min_periods=1).mean()
-        colour = PALETTE[k % len(PALETTE)]
-        axes.plot(part["step"], smooth, color=colour, linestyle=lines[k % len(lines)], label=name)
-    axes.set(xlabel="optimiser step", ylabel=f"mean {loss}", yscale="log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(ScalarFormatter())
-    axes.legend()
-    return figure

@@ -1,22 +1,20 @@
-"""The paper's tables beside ours, and what of its claims our rows bear out, in words.
-
-Nothing here judges: the verdicts are those of the ledger (`indi.claims`), by its rules.
-"""
+"""The paper's tables beside ours, and the verdicts that a chapter closes with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from indi import claims, evaluation, paths
-from indi.claims import Entry, Number, Verdict
+from indi import claims, paths
+from indi.claims import Entry
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics
-from indi.figures.restoration import metric_label
-from indi.training import cost as plan
-from indi.training.recipes import Recipe, recipe
+from indi.figures import interval, ledger, metric_label
+from indi.figures.ledger import restores as restores
+from indi.figures.ledger import sentences as sentences
+from indi.training.recipes import Recipe, as_dict
 
 _HEADS = {
     "method": "method",
@@ -67,23 +65,19 @@ def our_table(
     """
     parts = [summary, sets.rename(columns={"value": "mean"})]
     found = pd.concat([part for part in parts if len(part)])
-    found = found[found["sampler"].isin([INPUT, sampler])]
+    found = found[found["sampler"].isin([INPUT, sampler])].set_index(["steps", "metric"])
     out = []
-    for steps in sorted(found["steps"].unique()):
+    for steps in sorted(found.index.unique("steps")):
         row: dict[str, str] = {"N": "input y" if steps == 0 else str(steps)}
         for name in map(metrics.resolve, names):
-            part = found[(found["steps"] == steps) & (found["metric"] == name)]
             kernel = name.startswith("k")
             label = metric_label(name).replace(" ↓", " × 1000 ↓") if kernel else metric_label(name)
-            row[label] = _shown(part.iloc[0], 1000 if kernel else 1, name) if len(part) else "not measured"
+            row[label] = "not measured"
+            if (steps, name) in found.index:
+                numbers = found.loc[(steps, name), ["mean", "low", "high"]]
+                row[label] = interval(numbers, name, times=1000 if kernel else 1)
         out.append(row)
     return pd.DataFrame(out)
-
-
-def _shown(row: pd.Series, scale: float, name: str) -> str:
-    digits = 2 if scale > 1 or metrics.describe(name).unit == "dB" or name.startswith("f") else 3
-    mean, low, high = (scale * row[column] for column in ("mean", "low", "high"))
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def beside(paper: pd.DataFrame, ours: pd.DataFrame, ours_named: str, paper_named: str) -> pd.DataFrame:
@@ -100,47 +94,16 @@ def beside(paper: pd.DataFrame, ours: pd.DataFrame, ours_named: str, paper_named
 
 
 def verdicts(profile: str, task: str, chapter: str) -> list[Entry]:
-    """The claims of the ledger about a task that this chapter's own tables can judge, judged from them.
+    """The claims of the ledger about a task or of a chapter, judged from the tables that are there now.
 
     Args:
         profile: smoke, laptop, gpu or paper.
-        task: its tables are `task` and those whose names begin with it.
-        chapter: name of the notebook.
+        task: jpeg, motion, ... chapter: name of the notebook.
 
     Raises:
         InDIError: no such profile.
     """
-    about = [claim for claim in claims.CLAIMS if claim.task == task or claim.chapter == chapter]
-    own = [claim for claim in about if all(name.startswith(task) for name in claim.tables)]
-    return claims.judge(profile, own)
-
-
-def sentences(entries: Iterable[Entry]) -> str:
-    """The entries as a Markdown list: outcome, claim, place, and the numbers that decide."""
-    lines = []
-    for entry in entries:
-        title, place = entry.claim.title.rstrip("."), entry.claim.place
-        lines.append(
-            f"- **{entry.verdict.outcome.capitalize()}:** {title} ({place}). Here: {why(entry.verdict)}."
-        )
-    return "\n".join(lines)
-
-
-def why(verdict: Verdict) -> str:
-    """The reason of a verdict, where it has one, and the numbers that tell most."""
-    return "; ".join(filter(None, [verdict.reason, *(number.text() for number in _telling(verdict.numbers))]))
-
-
-def _telling(numbers: Sequence[Number]) -> list[Number]:
-    """Of each metric, the numbers that speak least and most for the claim."""
-    groups: dict[str, list[Number]] = {}
-    for number in numbers:
-        groups.setdefault(number.what.split(",")[0], []).append(number)
-    ends = []
-    for group in groups.values():
-        ranked = sorted(group, key=lambda number: number.sign * number.value)
-        ends += [ranked[0], ranked[-1]] if len(ranked) > 1 else ranked
-    return ends
+    return claims.judge(profile, [c for c in claims.CLAIMS if c.task == task or c.chapter == chapter])
 
 
 def not_measured(missing: Mapping[str, str]) -> str:
@@ -151,27 +114,6 @@ def not_measured(missing: Mapping[str, str]) -> str:
     return "\n".join(f"- Not measured: {', '.join(labels)}. {why}" for why, labels in reasons.items())
 
 
-def restores(rows: pd.DataFrame, what: str) -> str:
-    """A Markdown line: whether one step has a higher PSNR than the input, over images or scenes.
-
-    Without that, the rest says little about a method. It is no claim of the paper's.
-    """
-    found = evaluation.difference(rows, "psnr", ("indi", 1), (INPUT, 0))
-    shown = "Shown" if found.low > 0 else "The contrary is shown" if found.high < 0 else "Not shown"
-    if found.n < claims.FEWEST_IMAGES:
-        shown = "Inconclusive, too few images"
-    return (
-        f"- **{shown}:** one step restores {what}. Here: PSNR against the input "
-        f"{found.mean:+.2f} dB [{found.low:+.2f}, {found.high:+.2f}], n = {found.n}."
-    )
-
-
 def footing(ours: Recipe, images: int) -> str:
-    """Two sentences: on how much less than the paper's experiment the findings rest."""
-    theirs = recipe(ours.task, "paper")
-    size, full = (plan.cost(r).parameters / 1e6 for r in (ours, theirs))
-    return (
-        f"All this rests on one training of {ours.steps:,} steps of a network of {size:.2f}M parameters on "
-        f"{ours.data} (the paper profile: {theirs.steps:,} steps, {full:.2f}M, {theirs.data}), and on {images} "
-        "images. A second training may move the numbers by more than their intervals."
-    )
+    """A sentence: on how much less than the paper's experiment the findings rest."""
+    return f"What it rests on: {ledger.rests_on([{'recipe': as_dict(ours)}], images)}."

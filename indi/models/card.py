@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib import resources
+from string import Template
 from typing import Any
 
 import pandas as pd
@@ -10,7 +12,8 @@ import pandas as pd
 from indi import evaluation
 from indi.data.datasets import SOURCES
 from indi.errors import InDIError
-from indi.evaluation import metrics, protocols
+from indi.evaluation import INPUT, metrics, protocols
+from indi.figures import interval
 from indi.records import results
 from indi.training import Trained, recipes
 from indi.training.recipes import Recipe, as_dict, recipe_hash
@@ -46,80 +49,68 @@ _LIMITS = {
 
 
 def card(trained: Trained, record: dict[str, Any]) -> str:
-    """The model card of a training, Markdown.
+    """The model card of a training, Markdown: the template card.md, filled in.
 
     Args:
         trained: the finished training.
         record: its done.json.
     """
-    recipe = trained.recipe
-    sections = [
-        f"# InDI, {recipe.task}, profile {recipe.profile}\n\nA network F that {_WHAT[recipe.task]}, trained with "
-        "*Inversion by Direct Iteration* (Delbracio and Milanfar, TMLR 2023). It belongs to a "
-        "reproduction of that paper and is not the authors' model.",
-        f"## What F is\n\n{_network(trained)}",
-        f"## Recipe\n\n{_recipe(recipe)}",
-        f"## Training\n\n{_training(trained, record)}",
-        f"## Measured\n\n{_measured(trained)}",
-        f"## How to use it\n\n{_use(recipe)}",
-        f"## Limits\n\n{_limits(recipe)}",
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def _network(trained: Trained) -> str:
-    recipe = trained.recipe
-    # weights that are loaded ask for no gradient: `unet.parameter_count` would not see them
-    parameters = sum(p.numel() for p in trained.F.parameters())
-    noise = ""
-    if recipe.eps:
-        noise = (
-            f" + t eps_t n, with n standard normal noise, eps = {recipe.eps:g}, schedule {recipe.schedule!r}"
-        )
-    return (
-        f"F(x_t, t) estimates the clean image x from x_t = (1 - t) x + t y{noise}. Here y is "
-        f"{_Y[recipe.task]}.\n\n"
-        "- x_t: float32 (B, 3, H, W), RGB, images in [-1, 1] (-1 is black, 1 is white). Any H and W; trained at "
-        f"{recipe.crop}x{recipe.crop}.\n"
-        "- t: float32 (B,), from 1 (y) to 0 (x).\n"
-        "- F(x_t, t): float32 (B, 3, H, W), not clipped.\n"
-        f"- Network: U-Net, {parameters:,} parameters.\n"
-        "- `weights.safetensors`: the average of the weights over training, in half precision, the recipe in "
-        f"its header. SHA-256 `{trained.checkpoint}`."
-    )
-
-
-def _recipe(recipe: Recipe) -> str:
-    rows = [(f"`{name}`", f"`{value}`") for name, value in as_dict(recipe).items() if value not in (None, [])]
-    return _table(("field", "value"), [*rows, ("hash", f"`{recipe_hash(recipe)}`")])
-
-
-def _training(trained: Trained, record: dict[str, Any]) -> str:
     recipe, log = trained.recipe, trained.log
-    rows = [(f"`{name}`", SOURCES[name].title, SOURCES[name].licence) for name in recipe.data.split("+")]
+    sets = {name: SOURCES[name] for name in recipe.data.split("+")}
+    fields = {name: f"`{value}`" for name, value in as_dict(recipe).items() if value not in (None, [])}
     last = log.tail(-(-len(log) // 10))
-    power = "absolute" if recipe.loss_p == 1 else "squared"
     first = int(log["step"].iloc[-len(last) - 1]) + 1 if len(last) < len(log) else 1
-    return (
-        f"Trained on the training split of:\n\n{_table(('set', 'what', 'licence'), rows)}\n\n"
-        f"- {recipe.steps:,} steps of {recipe.batch_size} crops of {recipe.crop}x{recipe.crop} pixels.\n"
-        f"- Loss at the end: {last['loss'].mean():.4f}, the mean {power} error over steps {first:,} to "
-        f"{int(log['step'].iloc[-1]):,}, images in [-1, 1], t from {recipe.p_t}.\n"
-        f"- Wall time: {_duration(trained.seconds)}. Machine: {_machine(record.get('machine') or {})}.\n"
-        f"- Code: commit `{record.get('commit') or 'unknown'}`"
-        f"{', with changes that were not committed' if record.get('dirty') else ''}; "
-        f"versions of the numbers: {_versions(trained)}.\n"
-        f"- Hash of the training images: `{trained.data}`."
+    noise = f" + t eps_t n, with n standard normal noise, eps = {recipe.eps:g}, schedule {recipe.schedule!r}"
+    generates = recipe.task == "generation"
+    template = Template(resources.files("indi.models").joinpath("card.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        task=recipe.task,
+        profile=recipe.profile,
+        what=_WHAT[recipe.task],
+        noise=noise if recipe.eps else "",
+        y=_Y[recipe.task],
+        crop=recipe.crop,
+        # weights that are loaded ask for no gradient: `unet.parameter_count` would not see them
+        parameters=f"{sum(p.numel() for p in trained.F.parameters()):,}",
+        checkpoint=trained.checkpoint,
+        recipe=_table(
+            ("field", "value"),
+            [*((f"`{name}`", value) for name, value in fields.items()), ("hash", f"`{recipe_hash(recipe)}`")],
+        ),
+        sets=_table(
+            ("set", "what", "licence"), [(f"`{name}`", s.title, s.licence) for name, s in sets.items()]
+        ),
+        steps=f"{recipe.steps:,}",
+        batch_size=recipe.batch_size,
+        loss=f"{last['loss'].mean():.4f}",
+        power="absolute" if recipe.loss_p == 1 else "squared",
+        first=f"{first:,}",
+        last=f"{int(log['step'].iloc[-1]):,}",
+        p_t=recipe.p_t,
+        duration=_duration(trained.seconds),
+        machine=_machine(record.get("machine") or {}),
+        commit=record.get("commit") or "unknown",
+        dirty=", with changes that were not committed" if record.get("dirty") else "",
+        numerics=", ".join(f"{room} {version}" for room, version in trained.numerics.items()),
+        images=trained.data,
+        measured=_measured(trained),
+        **_use(recipe),
+        eps=f"{recipe.eps:g}",
+        schedule=recipe.schedule,
+        limits=_LIMITS[recipe.task],
+        short=_short(recipe),
+        terms=_terms(recipe),
+        truth="A generated image shows nobody and nothing that exists."
+        if generates
+        else "A restored image is an estimate. Its details may never have been there: do not use it as evidence, "
+        "for measurement or for diagnosis.",
     )
-
-
-def _versions(trained: Trained) -> str:
-    return ", ".join(f"{room} {version}" for room, version in trained.numerics.items())
 
 
 def _measured(trained: Trained) -> str:
     recipe = trained.recipe
-    name = "generation_sets" if recipe.task == "generation" else recipe.task
+    generates = recipe.task == "generation"
+    name = "generation_sets" if generates else recipe.task
     again = f"`indi ship {recipe.task} --profile {recipe.profile}` writes this card anew once they are."
     try:
         stored = results.load(name, recipe.profile)
@@ -128,45 +119,37 @@ def _measured(trained: Trained) -> str:
     checkpoints = [training.get("checkpoint") for training in stored.provenance.get("trainings", [])]
     if checkpoints != [trained.checkpoint]:
         return f"Not measured: the stored tables rest on other weights. {again}"
-    found = stored.rows if recipe.task == "generation" else _means(stored.rows)
-    if found.empty:
+    rows = stored.rows
+    if not generates:
+        rows = rows[(rows["metric"] == "psnr") | rows["metric"].str.startswith("lpips")]
+        rows = evaluation.summary(rows).rename(columns={"mean": "value", "n": "images"})
+    if rows.empty:
         return "Not measured: the weights of the metrics were not there when the tables were made."
     data = protocols.evaluation(recipe.task, recipe.profile).data
-    made = f"Table `{name}` of this profile, commit `{stored.provenance.get('commit') or 'unknown'}`"
-    if stored.stale:
-        made += f"; since then changed: {', '.join(stored.changes)}"
-    if recipe.task == "generation":
+    what = f"Images of `{data}` (split evaluate), means over images"
+    if generates:
         what = f"Samples against images of `{data}` (split evaluate), distances between the two sets"
-    else:
-        what = f"Images of `{data}` (split evaluate), means over images"
+    changed = f"; since then changed: {', '.join(stored.changes)}" if stored.stale else ""
     return (
         f"{what}, with 95 % bootstrap intervals over images. N is the number of steps, that is of calls of F. "
-        f"{made}.\n\n{_numbers(found, recipe)}\n\nAll this rests on one training: a second one may move the "
-        "numbers by more than their intervals."
+        f"Table `{name}` of this profile, commit `{stored.provenance.get('commit') or 'unknown'}`{changed}.\n\n"
+        f"{_numbers(rows, 'pure noise' if generates else 'input y')}\n\nAll this rests on one training: a second "
+        "one may move the numbers by more than their intervals."
     )
 
 
-def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means of PSNR and LPIPS in the columns of the set tables."""
-    wanted = rows[(rows["metric"] == "psnr") | rows["metric"].str.startswith("lpips")]
-    wanted = wanted[wanted["sampler"].isin([evaluation.INPUT, "indi"])]
-    return evaluation.summary(wanted).rename(columns={"mean": "value", "n": "images"})
-
-
-def _numbers(found: pd.DataFrame, recipe: Recipe) -> str:
+def _numbers(found: pd.DataFrame, start: str) -> str:
     """A row each for the input and InDI at the least and the largest N; a column a metric."""
-    by_indi = found[found["sampler"] == "indi"]
-    counts = sorted(by_indi["steps"].unique())
-    start = "pure noise" if recipe.task == "generation" else "input y"
-    wanted = [(start, evaluation.INPUT, 0), *((f"InDI, N = {n}", "indi", n) for n in {counts[0], counts[-1]})]
-    wanted.sort(key=lambda row: row[2])
+    counts = found.loc[found["sampler"] == "indi", "steps"]
     names = list(dict.fromkeys(found["metric"]))
     rows = []
-    for label, sampler, steps in wanted:
+    for sampler, steps in dict.fromkeys([(INPUT, 0), ("indi", counts.min()), ("indi", counts.max())]):
         part = found[(found["sampler"] == sampler) & (found["steps"] == steps)].set_index("metric")
         if part.empty:
             continue
-        cells = [_interval(part.loc[name]) if name in part.index else "not measured" for name in names]
+        numbers = part[["value", "low", "high"]]
+        cells = [interval(numbers.loc[n], n) if n in part.index else "not measured" for n in names]
+        label = start if sampler == INPUT else f"InDI, N = {steps}"
         rows.append((label, *cells, str(int(part["images"].max()))))
     return _table(("", *map(_head, names), "images"), rows)
 
@@ -177,56 +160,44 @@ def _head(name: str) -> str:
     return f"{metric.label}{unit} ({metric.direction} is better)"
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['value']:#.4g} [{row['low']:#.4g}, {row['high']:#.4g}]"
-
-
-def _use(recipe: Recipe) -> str:
-    generates, enlarges = recipe.task == "generation", recipe.task == "super_resolution"
-    modules = ["recipes", "samplers", "training", *([] if generates else ["images"])]
-    modules += ["degradations"] if enlarges else []
-    changed = _changes(recipe)
-    lines = [
-        "import torch",
-        f"from indi import {', '.join(sorted(modules))}",
-        "",
-        f'F = training.load(recipes.recipe("{recipe.task}", "{recipe.profile}"{changed})).F',
-        "generator = torch.Generator().manual_seed(0)",
-    ]
-    if generates:
-        lines.append("y = torch.randn(4, 3, 64, 64, generator=generator)")
-    else:
-        lines.append('y = images.from_arrays([images.read_image("degraded.png")])  # (1, 3, H, W) in [-1, 1]')
-    lines += ["y = degradations.upscale(y, 4)"] if enlarges else []
-    noise = f'eps={recipe.eps:g}, schedule="{recipe.schedule}", generator=generator'
-    lines.append(f"x = samplers.indi(F, y, samplers.uniform_times(10), {noise})  # not clipped")
-    parts = ["In the project, with its environment active:", "```python\n" + "\n".join(lines) + "\n```"]
-    if not generates and not changed:  # the command takes the profile's recipe
-        parts += [
-            "From the command line:",
-            f"    indi restore {recipe.task} degraded.png -o restored.png --profile {recipe.profile} --steps 10",
-        ]
-    parts.append(
-        "`training.load` takes a complete training in `runs/` before the shipped one, and checks the SHA-256."
-    )
-    return "\n\n".join(parts)
-
-
-def _changes(recipe: Recipe) -> str:
+def _use(recipe: Recipe) -> dict[str, str]:
+    """The lines that restore or generate: what they import, which recipe, from which y; and the command."""
     plain = recipes.recipe(recipe.task, recipe.profile)
     changed = {n: getattr(recipe, n) for n in as_dict(recipe) if getattr(recipe, n) != getattr(plain, n)}
-    return "".join(f", {name}={value!r}" for name, value in changed.items())
+    modules, command = ["recipes", "samplers", "training"], ""
+    if recipe.task == "generation":
+        start = "torch.randn(4, 3, 64, 64, generator=generator)"
+    else:
+        modules.append("images")
+        start = 'images.from_arrays([images.read_image("degraded.png")])  # (1, 3, H, W) in [-1, 1]'
+        if not changed:  # the command takes the profile's recipe
+            command = (
+                f"\nFrom the command line:\n\n    indi restore {recipe.task} degraded.png -o restored.png "
+                f"--profile {recipe.profile} --steps 10\n"
+            )
+    if recipe.task == "super_resolution":
+        modules.append("degradations")
+        start += "\ny = degradations.upscale(y, 4)"
+    return {
+        "modules": ", ".join(sorted(modules)),
+        "changes": "".join(f", {name}={value!r}" for name, value in changed.items()),
+        "start": start,
+        "command": command,
+    }
 
 
-def _limits(recipe: Recipe) -> str:
+def _terms(recipe: Recipe) -> str:
     licences = {name: SOURCES[name].licence for name in recipe.data.split("+")}
-    bound = [n for n, text in licences.items() if "non-commercial" in text or "academic" in text]
-    terms = (
-        f"- The terms of {' and '.join(f'`{n}`' for n in bound)} allow non-commercial research only. Use "
-        "weights that were trained on them for nothing else.\n"
-        if bound
-        else ""
+    bound = [f"`{n}`" for n, text in licences.items() if "non-commercial" in text or "academic" in text]
+    if not bound:
+        return ""
+    return (
+        f"- The terms of {' and '.join(bound)} allow non-commercial research only. Use weights that were trained "
+        "on them for nothing else.\n"
     )
+
+
+def _short(recipe: Recipe) -> str:
     paper = recipes.recipe(recipe.task, "paper")
     less = [
         f"{have:,} {what} (`paper` profile: {full:,})"
@@ -237,20 +208,7 @@ def _limits(recipe: Recipe) -> str:
         )
         if have < full
     ]
-    short = f"Trained with less than the `paper` profile: {', '.join(less)}. " if less else ""
-    if recipe.task == "generation":
-        truth = "A generated image shows nobody and nothing that exists."
-    else:
-        truth = (
-            "A restored image is an estimate. Its details may never have been there: do not use it as "
-            "evidence, for measurement or for diagnosis."
-        )
-    return (
-        f"- {_LIMITS[recipe.task]}\n"
-        f"- {short}Its numbers are not the paper's and do not stand beside them.\n"
-        f"{terms}"
-        f"- {truth}"
-    )
+    return f"Trained with less than the `paper` profile: {', '.join(less)}. " if less else ""
 
 
 def _duration(seconds: float) -> str:

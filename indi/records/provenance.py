@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -45,30 +44,6 @@ PACKAGES = (
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True)
-class Machine:
-    """The kind of machine: `memory_gib` is its main memory, `gpu` the name of the first one."""
-
-    system: str
-    cpu: str
-    cores: int
-    memory_gib: float | None
-    gpu: str | None
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """See `collect`."""
-
-    commit: str | None
-    dirty: bool | None
-    numerics: dict[str, int]
-    versions: dict[str, str]
-    machine: Machine
-    time: str
-    notebook_hash: str | None
-
-
 def collect(notebook: Path | None = None, rooms: Sequence[str] = tuple(numerics.NUMERICS)) -> dict[str, Any]:
     """Provenance of what is computed now, by `notebook` if one is given, ready for JSON.
 
@@ -79,21 +54,19 @@ def collect(notebook: Path | None = None, rooms: Sequence[str] = tuple(numerics.
     Returns:
         `commit` (None outside a git checkout or without git), `dirty` (whether code, notebooks or
         pins differ from that commit), `numerics` (room -> version), `versions` (package ->
-        version), `machine` (see `Machine`), `time` (UTC, ISO 8601, seconds) and `notebook_hash` (None
-        without a notebook).
+        version), `machine` (system, cpu, cores, memory_gib, and gpu, the name of the first one), `time` (UTC,
+        ISO 8601, seconds) and `notebook_hash` (None without a notebook).
     """
     commit, dirty = _git(PACKAGE.parent)
-    return asdict(
-        Provenance(
-            commit=commit,
-            dirty=dirty,
-            numerics=numerics.versions(rooms),
-            versions=_versions(),
-            machine=_machine(),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            notebook_hash=notebook_hash(notebook) if notebook else None,
-        )
-    )
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "numerics": numerics.versions(rooms),
+        "versions": dict(_versions()),
+        "machine": dict(_machine()),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "notebook_hash": notebook_hash(notebook) if notebook else None,
+    }
 
 
 def changes_since(record: dict[str, Any], notebook: Path | None = None) -> list[str]:
@@ -219,14 +192,9 @@ def _versions() -> dict[str, str]:
 
 
 @functools.cache
-def _machine() -> Machine:
-    return Machine(
-        system=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu(),
-        cores=_cores(),
-        memory_gib=_memory_gib(),
-        gpu=_gpu(),
-    )
+def _machine() -> dict[str, Any]:
+    system = f"{platform.system()} {platform.machine()}"
+    return {"system": system, "cpu": _cpu(), "cores": _cores(), "memory_gib": _memory_gib(), "gpu": _gpu()}
 
 
 def _cores() -> int:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,11 +29,17 @@ from indi import numerics, paths
 from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import provenance
-from indi.training.store import Trained
+
+if TYPE_CHECKING:
+    from indi.training.store import Trained
 
 MEASURED = "%.9g"
 """How measured values are stored: more digits than float32 has, half of what a float64 prints. Exact ones
 are stored in full, for their errors are of the last digits."""
+
+
+BESIDE = ("floor", "resamples")
+"""Columns of distances between sets that `save` stores beside them, as the table <name>_resamples."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,8 @@ def save(
 
     Args:
         name: of the table, unique within the profile.
-        rows: tidy, one observation a row; the index is not stored.
+        rows: tidy, one observation a row; the index is not stored. Columns of `BESIDE` go, with those that
+            say of what, into a table of their own, <name>_resamples.
         profile: smoke, laptop, gpu or paper.
         notebook: the chapter that computed it, e.g. "04_jpeg".
         seed: of the evaluation.
@@ -151,6 +158,11 @@ def save(
     Returns:
         The path of the CSV.
     """
+    if set(BESIDE) <= set(rows.columns) and not name.endswith("_resamples"):
+        given = {"notebook": notebook, "seed": seed, "trained": trained, "data": data, "seconds": seconds}
+        of_what = rows.columns.difference(["value", "low", "high", "images", "patches"], sort=False)
+        save(f"{name}_resamples", rows[of_what], profile, rooms=rooms, **given)  # type: ignore[arg-type]
+        rows = rows.drop(columns=list(BESIDE))
     path = _table_path(name, profile)
     if rooms is None:
         rooms = tuple(numerics.NUMERICS) if trained or data else ("method", "evaluation")
@@ -222,6 +234,7 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
         figure.savefig(partial, format="svg", metadata={"Date": None})
         partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
     if data is not None:
+        data = data.drop(columns=list(BESIDE), errors="ignore")  # not drawn
         with replacing(path.with_suffix(".csv")) as partial:
             data.to_csv(partial, index=False, float_format=MEASURED)
     return path

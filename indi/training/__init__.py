@@ -8,22 +8,24 @@ of (seed, step) alone, so that weights, averages, optimiser and step number are 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import lightning_fabric as lf
 import torch
-from filelock import FileLock
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from indi.data import datasets
 from indi.errors import InDIError
-from indi.files import writable
-from indi.training import loop
+from indi.files import only_one, writable
+from indi.training import loop, precision
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe
@@ -63,12 +65,13 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     execution = execution or Execution()
     folder = run_folder(recipe)
     wanted = replace(recipe, steps=min(recipe.steps, execution.until or recipe.steps))
-    if not finished(wanted):
+    images = cache(partial(datasets.load, recipe.data, "train"))  # once, and only if it is needed
+    if not finished(wanted, images):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
-        with _only_one(fabric, folder):
-            if not finished(wanted):
-                loop.run(recipe, execution, fabric, folder)
+        with _only_one(fabric, recipe, folder):
+            if not finished(wanted, images):
+                loop.run(recipe, execution, fabric, folder, images())
     return load(wanted)
 
 
@@ -80,12 +83,19 @@ def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
     accelerator = execution.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.device_count() if accelerator == "cuda" else os.cpu_count() or 1
+    # torchrun has counted what it starts; without it Fabric would start as many processes itself
+    if accelerator in ("cpu", "cuda") and 0 < there < execution.devices and "LOCAL_RANK" not in os.environ:
+        raise InDIError(
+            f"{execution.devices} devices were asked for, and {there} {'GPUs' if accelerator == 'cuda' else 'cores'} "
+            f"are here: at most --devices {there}, or torchrun over several machines (book/rerun.md)."
+        )
     try:
         return lf.Fabric(
             accelerator=accelerator,
             devices=execution.devices,
             strategy="ddp" if execution.devices > 1 else "auto",
-            precision=recipe.precision,
+            precision=precision.resolve(recipe.precision, torch.device(accelerator)),
             loggers=_tensorboard(folder),
         )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
@@ -102,14 +112,10 @@ def _tensorboard(folder: Path) -> list[Logger]:
 
 
 @contextmanager
-def _only_one(fabric: lf.Fabric, folder: Path) -> Iterator[None]:
+def _only_one(fabric: lf.Fabric, recipe: Recipe, folder: Path) -> Iterator[None]:
     writable(folder)
-    if fabric.is_global_zero:
-        with FileLock(folder / ".lock"):
-            fabric.barrier()
-            yield
-            fabric.barrier()
-    else:
+    doing = f"the training of {recipe.task} under {recipe.profile}, {folder.name}"
+    with only_one(folder / ".lock", doing) if fabric.is_global_zero else nullcontext():
         fabric.barrier()
         yield
         fabric.barrier()

@@ -6,7 +6,6 @@ often the queue is stopped and started: every process takes the first that is ne
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from filelock import FileLock, Timeout
 
-from indi import training
+from indi import processes, training
 from indi.errors import InDIError
 from indi.training.recipes import TASKS, Recipe, conditional, recipe
 from indi.training.store import finished, run_folder
@@ -32,14 +31,6 @@ SEEDS = (0, 1, 2)
 #: of Lytro's photographs (1 to 7).
 _DATA = "bsds500"
 _SHAKE = (("extent", (3.0, 28.0)),)
-
-#: For speed alone: memory that was freed is kept for the next step, and waiting threads do not spin.
-FAST = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "8000000000",
-    "OMP_WAIT_POLICY": "passive",
-    "GOMP_SPINCOUNT": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,7 @@ def run(jobs: int) -> int:
 
     Two processes of one thread train more images a second than one of two threads.
     """
-    environment = {**os.environ, **FAST, "OMP_NUM_THREADS": "1", "INDI_PROGRESS": "0"}
+    environment = {**processes.environment(threads=1), "INDI_PROGRESS": "0"}
     command = [sys.executable, "-m", "indi", "campaign", "--worker"]
     workers = [subprocess.Popen(command, env=environment) for _ in range(jobs)]
     return sum(worker.wait() != 0 for worker in workers)

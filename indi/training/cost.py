@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from indi.method.unet import forward_flops, parameter_count
+from indi.method.unet import UNet, forward_flops, parameter_count
 from indi.training.recipes import Recipe, network_of
 
 BYTES_PER_PARAMETER = 20
@@ -51,13 +51,12 @@ def cost(recipe: Recipe) -> Cost:
         images=images,
         flops=3 * forward_flops(network, recipe.crop, recipe.crop) * images,
         state_bytes=BYTES_PER_PARAMETER * parameters,
-        activation_bytes=_saved_bytes(recipe),
+        activation_bytes=_saved_bytes(network, recipe),
     )
 
 
-def _saved_bytes(recipe: Recipe) -> int:
+def _saved_bytes(network: UNet, recipe: Recipe) -> int:
     """Bytes of the distinct tensors that one image's forward pass saves for the backward pass."""
-    network = network_of(recipe).to("meta")
     weights = {id(p) for p in network.parameters()}
     saved: dict[int, Tensor] = {}
 

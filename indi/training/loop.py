@@ -15,8 +15,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from indi import numerics
-from indi.data import datasets
 from indi.data.crops import TrainingCrops, torch_seed
+from indi.data.datasets import ImageSet
 from indi.data.degradations import Degradation
 from indi.data.images import from_uint8
 from indi.errors import InDIError
@@ -25,7 +25,7 @@ from indi.method import cddpm
 from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
 from indi.records import provenance
-from indi.training import checkpoints
+from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
 from indi.training.store import run_folder
@@ -35,10 +35,10 @@ _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside t
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training runs: its speed, and results by no more than rounding, with two exceptions.
+    """How a training runs: its speed, and results by no more than rounding, but for the device.
 
-    Several processes draw other random blurs than one does: other training data of the same law (crops,
-    times and noise are the same). A GPU draws other times, noise and blurs than a CPU.
+    Any number of processes trains on the same crops, blurs, times and noise. A GPU draws other times, noise
+    and blurs than a CPU.
 
     Attributes:
         accelerator: "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", or "mps", which is untested.
@@ -71,13 +71,12 @@ def ema_decay(step: int, limit: float) -> float:
     return min(limit, (1 + step) / (10 + step))
 
 
-def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -> None:
-    """Train `recipe` in `folder` from its last state to its last step, and write weights, log and record.
+def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, images: ImageSet) -> None:
+    """Train `recipe` on `images` from its last state in `folder` to its last step; write weights, log and record.
 
     With `execution.until` it ends at that step, with a state in place of weights.
     """
     degradation = degradation_of(recipe)
-    images = datasets.load(recipe.data, "train")
     crops = TrainingCrops(
         images,
         degradation,
@@ -88,6 +87,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
         fabric.world_size,
     )
     on_gpu = fabric.device.type == "cuda"
+    computed_in = precision.resolve(recipe.precision, fabric.device)
     compile_it = on_gpu if execution.compile is None else execution.compile
     workers = (8 if on_gpu else 0) if execution.workers is None else execution.workers
     network = network_of(recipe).to(memory_format=torch.channels_last)
@@ -162,7 +162,7 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
                 lines = (folder / "log.jsonl").read_text()
                 with replacing(run_folder(shorter) / "log.jsonl") as partial:
                     partial.write_text(lines)
-                _finish(shorter, run_folder(shorter), ema, images.hash, elapsed())
+                _finish(shorter, run_folder(shorter), ema, images.hash, elapsed(), computed_in)
 
         if (done % save_every == 0 or done == last) and done < recipe.steps and fabric.is_global_zero:
             checkpoints.save_state(
@@ -182,11 +182,13 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path) -
             )
 
     if fabric.is_global_zero and last == recipe.steps:
-        _finish(recipe, folder, ema, images.hash, elapsed())
+        _finish(recipe, folder, ema, images.hash, elapsed(), computed_in)
         checkpoints.delete_states(folder)
 
 
-def _finish(recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float) -> None:
+def _finish(
+    recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float, computed_in: str
+) -> None:
     """Write the averaged weights and, last, the record that says that they are whole."""
     digest = checkpoints.save_weights(
         folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
@@ -196,6 +198,7 @@ def _finish(recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds
         "checkpoint": digest,
         "data": data,
         "seconds": seconds,
+        "precision": computed_in,
         **provenance.collect(rooms=numerics.OF_TRAINING),
     }
     with replacing(folder / "done.json") as partial:
@@ -224,11 +227,12 @@ def _step(
         y = from_uint8(y.to(fabric.device, non_blocking=True))
     else:
         assert degradation is not None
-        y = degradation(x, generator(_DEGRADATION, fabric.global_rank))
+        # the 0 is history: it was the rank, when every process drew blurs of its own
+        y = degradation(x, generator(_DEGRADATION, 0), (fabric.global_rank, fabric.world_size))
     if degradation is not None and (m := degradation.margin):
         x, y = x[..., m:-m, m:-m], y[..., m:-m, m:-m]
 
-    # Times and noise are drawn for the whole batch, so that one process and many train on the same.
+    # As blurs, times and noise are drawn for the whole batch, so that one process and many train on the same.
     mine = slice(fabric.global_rank, None, fabric.world_size)
     conditional = recipe.method == "cddpm"
     times = cddpm.training_levels() if conditional else time_distribution(recipe.p_t)

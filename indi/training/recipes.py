@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, cast, get_args
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from typing import Annotated, Any, Literal, cast
 
 import torch
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
+from indi import profiles
 from indi.data import degradations
 from indi.errors import InDIError, unknown
 from indi.method.process import noise_schedule, time_distribution
@@ -23,9 +27,43 @@ Precision = Literal["32-true", "bf16-mixed"]
 Method = Literal["indi", "cddpm"]
 
 
-@dataclass(frozen=True)
+def _whole(value: Any) -> Any:
+    """1e3 steps as 1000."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, options by name as pairs, however deep, so that a recipe can be compared and hashed."""
+    if isinstance(value, dict):
+        value = value.items()
+    elif not isinstance(value, (list, tuple)):
+        return value
+    return tuple(_tuples(item) for item in value)
+
+
+# torch takes whole numbers below 2**63
+Whole = Annotated[int, BeforeValidator(_whole), Field(lt=2**63)]
+Count = Annotated[Whole, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+Options = Annotated[tuple[tuple[str, Any], ...], BeforeValidator(_tuples)]
+
+
+def _known(lookup: Callable[[str], object]) -> AfterValidator:
+    """A name that `lookup` finds; its InDIError says which there are."""
+
+    def check(name: str) -> str:
+        lookup(name)
+        return name
+
+    return AfterValidator(check)
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Recipe:
     """One training. The defaults are what all tasks of the paper share (Appendix B).
+
+    A value of another type or outside its range is refused before anything is computed with it, in one line
+    (InDIError). Values are stored as their field's type, so that equal recipes have equal hashes.
 
     Attributes:
         task: motion, defocus, jpeg, super_resolution or generation.
@@ -52,92 +90,42 @@ class Recipe:
     task: str
     profile: str
     data: str
-    channels: int
-    multipliers: tuple[int, ...]
-    eps: float
-    p_t: str
-    batch_size: int
-    crop: int
-    steps: int = 500_000
-    learning_rate: float = 1e-4
+    channels: Annotated[
+        Count, Field(ge=4, multiple_of=2)
+    ]  # sines and cosines of two frequencies of t or more
+    multipliers: Annotated[tuple[Count, ...], BeforeValidator(_tuples), Field(min_length=1)]
+    eps: Annotated[float, Field(ge=0)]
+    p_t: Annotated[str, _known(time_distribution)]
+    batch_size: Count
+    crop: Count
+    steps: Count = 500_000
+    learning_rate: Positive = 1e-4
     degradation: str | None = None
-    degradation_options: tuple[tuple[str, Any], ...] = ()
-    schedule: str = "constant"
-    loss_p: int = 1
-    ema_decay: float = 0.9999
+    degradation_options: Options = ()
+    schedule: Annotated[str, _known(noise_schedule)] = "constant"
+    loss_p: Annotated[Whole, Field(ge=1, le=2)] = 1
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
     precision: Precision = "bf16-mixed"
-    seed: int = 0
+    seed: Annotated[Whole, Field(ge=0)] = 0
     output: Output = "velocity"
-    time_scale: float = 1000.0
+    time_scale: Positive = 1000.0
     zero_init: bool = True
     upsample: Upsample = "nearest"
     method: Method = "indi"
 
-    def __post_init__(self) -> None:
-        """Raise InDIError on a value of another type or outside its range, before anything is computed with it.
-
-        Values are stored as their field's type (1e3 steps as 1000, a list as a tuple), so that equal
-        recipes have equal hashes.
-        """
-        for field in fields(self):
-            value = _as_type(field.name, str(field.type), getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-        noise_schedule(self.schedule)
-        time_distribution(self.p_t)
-        if self.loss_p not in (1, 2):
-            raise InDIError(f"loss_p is 1 (absolute error) or 2 (squared error), not {self.loss_p!r}.")
-        if self.output not in get_args(Output):
-            raise unknown("output", self.output, get_args(Output))
-        if self.precision not in get_args(Precision):
-            raise unknown("precision", self.precision, get_args(Precision))
-        if self.method not in get_args(Method):
-            raise unknown("method", self.method, get_args(Method))
-        if not self.multipliers or min(self.multipliers) < 1:
-            raise InDIError(f"multipliers must be positive, as (1, 2, 4), not {self.multipliers!r}.")
-        if self.seed < 0:
-            raise InDIError(f"seed must not be negative, as {self.seed!r} is.")
-        for name in ("channels", "batch_size", "crop", "steps", "learning_rate", "time_scale"):
-            if getattr(self, name) <= 0:
-                raise InDIError(f"{name} must be positive, not {getattr(self, name)!r}.")
-        if self.channels % 2 or self.channels < 4:  # sines and cosines of two frequencies of t or more
-            raise InDIError(f"channels must be even and at least 4, not {self.channels!r}.")
-        if self.eps < 0 or not 0 <= self.ema_decay < 1:
-            raise InDIError(f"eps >= 0 and 0 <= ema_decay < 1, not {self.eps!r} and {self.ema_decay!r}.")
-
-
-def _as_type(name: str, kind: str, value: Any) -> Any:
-    """`value` as the field `name`, annotated with `kind`, holds it; InDIError where it is none.
-
-    Annotations without a case are names out of a list, which are checked where the list is.
-    """
-    # abs(): neither nan, nor infinite, nor more than torch takes
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
-    match kind:
-        case "int" if number and value == int(value):
-            return int(value)
-        case "int":
-            wanted = "a whole number"
-        case "float" if number:
-            return float(value)
-        case "float":
-            wanted = "a finite number"
-        case "bool" if not isinstance(value, bool):
-            wanted = "True or False"
-        case "tuple[int, ...]" if isinstance(value, (tuple, list)):
-            return tuple(_as_type(name, "int", item) for item in value)
-        case "tuple[int, ...]":
-            wanted = "a list of whole numbers, as [1, 2, 4]"
-        case "str" if not isinstance(value, str):
-            wanted = "text"
-        case "str | None" if not isinstance(value, (str, type(None))):
-            wanted = "text or None"
-        case "tuple[tuple[str, Any], ...]" if isinstance(value, dict):
-            return tuple(value.items())
-        case "tuple[tuple[str, Any], ...]" if not isinstance(value, tuple):
-            wanted = "options by name, as {quality: 15}"
-        case _:
-            return value
-    raise InDIError(f"{name} must be {wanted}, not {value!r}.")
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, values: Any, validate: Callable[[Any], Recipe]) -> Recipe:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, *place = first["loc"]
+            said = first["msg"].replace("Input should", "must").replace("Tuple should", "must")
+            where = f" (item {place[0]})" if place else ""
+            raise InDIError(
+                f"{name}{where} {said[0].lower()}{said[1:]}: {first['input']!r} does not do."
+            ) from None
 
 
 # Table 2 (Appendix B), and for "generation" Sec. 6.1: it starts from noise at 64x64 on CelebA and
@@ -159,35 +147,11 @@ PAPER: dict[str, Recipe] = {
     ),
 }  # fmt: skip
 
-TASKS = tuple(PAPER)
+TASKS = tuple(profiles.TASKS)
+PROFILES = tuple(profiles.PROFILES)
 
 # Sets with paired y (GoPro, DPDD) give way to a synthetic degradation where others stand in.
 _SYNTHETIC = {"motion": "motion", "defocus": "defocus"}
-
-# The rate: 1e-4 belongs to 500,000 steps; shorter runs want more. Without normalisation there is little
-# room: 4e-3 collapses to the identity, and at 1e-3 one laptop training (motion) ended in nan at step 555.
-_SCALES: dict[str, dict[str, Any]] = {
-    "smoke": {"channels": 8, "batch_size": 8, "crop": 48, "steps": 300, "learning_rate": 1e-3},
-    "laptop": {"channels": 16, "batch_size": 16, "crop": 64, "steps": 3_000, "learning_rate": 5e-4},
-    "gpu": {"batch_size": 64, "steps": 5_000, "learning_rate": 3e-4},
-    "paper": {},
-}
-
-# Ablations compare recipes with one another, so that equal, smaller budgets do; on a CPU smaller crops, too.
-_ABLATIONS: dict[str, dict[str, Any]] = {
-    "smoke": {"steps": 60},
-    "laptop": {"steps": 700, "crop": 48},
-    "gpu": {"steps": 2_500},
-    "paper": {},
-}
-
-PROFILES = tuple(_SCALES)
-
-_DATA = {
-    "smoke": {"train": "embedded", "evaluate": "embedded", "generation": "embedded"},
-    "laptop": {"train": "bsds500+photos", "evaluate": "bsds500", "generation": "celeba_reduced"},
-    "gpu": {"train": "bsds500+photos", "evaluate": "bsds500", "generation": "celeba_reduced"},
-}
 
 
 def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
@@ -197,29 +161,32 @@ def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
         InDIError: no such task, profile or field, `task` or `profile` among the changes, or a value
             of another type or outside its range.
     """
-    _checked(task, profile)
-    for name in ("task", "profile"):
-        if name in changes:
-            raise InDIError(
-                f"{name} chooses the recipe (here {task} under {profile}) and is no change to it."
-            )
-    scaled = PAPER[task]
-    if profile != "paper":
-        data = _DATA[profile]["generation" if task == "generation" else "train"]
-        scaled = replace(
-            scaled,
-            profile=profile,
-            data=data,
-            degradation=scaled.degradation or _SYNTHETIC[task],
-            **_SCALES[profile],
-        )
-        if task == "generation":
-            scaled = replace(scaled, crop=min(scaled.crop, 64))
-    valid = [f.name for f in fields(Recipe)]
+    if task not in PAPER:
+        raise unknown("task", task, PAPER)
+    sizes = profiles.get(profile)
+    scaled: dict[str, Any] = {"profile": profile, **sizes.recipe}
+    if data := sizes.generation if task == "generation" else sizes.train:
+        scaled |= {"data": data, "degradation": PAPER[task].degradation or _SYNTHETIC[task]}
+    if task == "generation":
+        scaled["crop"] = min(scaled.get("crop", 64), 64)
+    return changed(replace(PAPER[task], **scaled), **changes)
+
+
+def changed(recipe: Recipe, /, **changes: Any) -> Recipe:
+    """`recipe` with `changes` to single fields.
+
+    Raises:
+        InDIError: no such field, `task` or `profile` among them, or a value of another type or outside its range.
+    """
+    valid = [field.name for field in fields(Recipe)]
     for name in changes:
+        if name in ("task", "profile"):
+            raise InDIError(
+                f"{name} chooses the recipe (here {recipe.task} under {recipe.profile}) and is no change to it."
+            )
         if name not in valid:
             raise unknown("recipe field", name, valid)
-    return replace(scaled, **changes)
+    return replace(recipe, **changes)
 
 
 def ablation(task: str, profile: str, /, **changes: Any) -> Recipe:
@@ -228,7 +195,7 @@ def ablation(task: str, profile: str, /, **changes: Any) -> Recipe:
     Raises:
         InDIError: as `recipe`.
     """
-    return recipe(task, profile, **{**_ABLATIONS[_checked(task, profile)], **changes})
+    return recipe(task, profile, **{**profiles.get(profile).ablation, **changes})
 
 
 def conditional(recipe: Recipe) -> Recipe:
@@ -239,14 +206,6 @@ def conditional(recipe: Recipe) -> Recipe:
     0.24 against 0.14, and its one-step PSNR 6 dB against 22 dB.
     """
     return replace(recipe, method="cddpm", eps=0.0, schedule="none", p_t="linear_0")
-
-
-def _checked(task: str, profile: str) -> str:
-    if task not in PAPER:
-        raise unknown("task", task, PAPER)
-    if profile not in _SCALES:
-        raise unknown("profile", profile, _SCALES)
-    return profile
 
 
 def degradation_of(recipe: Recipe) -> degradations.Degradation | None:

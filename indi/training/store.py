@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import nn
 
 from indi import numerics, paths
 from indi.data import datasets
+from indi.data.datasets import ImageSet
 from indi.errors import InDIError
 from indi.training import checkpoints, recipes
 from indi.training.recipes import Recipe, as_dict, network_of, recipe_hash
@@ -93,8 +96,10 @@ def _kept(recipe: Recipe) -> Path:
     return shipped if any((shipped / name).is_file() for name in FILES) else run
 
 
-def finished(recipe: Recipe) -> bool:
+def finished(recipe: Recipe, images: Callable[[], ImageSet] | None = None) -> bool:
     """Whether the training is complete, here or shipped, and to be used again; see `training.train`.
+
+    `images` loads its training images; None: as the recipe says.
 
     Raises:
         InDIError: it was trained here on other images than its data set holds now. Of a shipped model the
@@ -110,7 +115,8 @@ def finished(recipe: Recipe) -> bool:
     except (ValueError, KeyError, TypeError):
         return True  # `load` says what is wrong
     try:
-        now = data if shipped else datasets.load(recipe.data, "train").hash
+        images = images or partial(datasets.load, recipe.data, "train")
+        now = data if shipped else images().hash
     except InDIError:
         now = data  # trained weights are of use where their images are not
     if data != now:

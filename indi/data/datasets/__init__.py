@@ -6,18 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from indi import paths
-from indi.data.datasets import embedded
 from indi.data.datasets.cache import decoded
-from indi.data.datasets.check import Report, check, layout_of
-from indi.data.datasets.fetch import Fetched, describe, fetch
+from indi.data.datasets.fetch import Report, check, describe, fetch
+from indi.data.datasets.files import decode_all, listing, source_of
 from indi.data.datasets.image_set import SPLITS, ImageSet, Split, check_split, require_size
-from indi.data.datasets.registry import SOURCES, Source
+from indi.data.datasets.known import SOURCES, Source
 from indi.errors import InDIError
 
 __all__ = [
     "SOURCES",
     "SPLITS",
-    "Fetched",
     "ImageSet",
     "Report",
     "Source",
@@ -40,8 +38,8 @@ def load(name: str, split: str, data_root: Path | None = None) -> ImageSet:
     """The images of a set and split ("train" or "evaluate"), from `data_root` (default: see `paths`).
 
     `name` is one of `names()`; or several joined by "+" ("bsds500+photos"; a part without that split
-    is left out); or "folder:PATH", a folder of pairs (see `listing.folder_of_pairs`). All but the
-    embedded photographs are decoded once into a memory-mapped cache and are then there at once.
+    is left out); or "folder:PATH", a folder of pairs (see `files.listing`). All but the photographs of
+    installed packages are decoded once into a memory-mapped cache and are then there at once.
 
     Raises:
         InDIError: unknown name or split, no images, or damaged or unmatched files (all are named).
@@ -50,64 +48,48 @@ def load(name: str, split: str, data_root: Path | None = None) -> ImageSet:
     root = paths.data_root() if data_root is None else data_root
     if "+" not in name or name.startswith("folder:"):
         return _load_one(name, valid, root)
-    parts = [part.strip() for part in name.split("+")]
-    having = [part for part in parts if _has(part, valid)]
-    if not having:
-        raise InDIError(f"none of {', '.join(parts)} has images to {valid} on.")
-    return _joined(name, valid, [_load_one(part, valid, root) for part in having])
-
-
-def _has(name: str, split: Split) -> bool:
-    return name == "embedded" or split in layout_of(name).splits
+    sources = {part.strip(): source_of(part.strip()) for part in name.split("+")}
+    parts = [part for part, source in sources.items() if source is None or valid in source.splits]
+    if not parts:
+        raise InDIError(f"none of {', '.join(sources)} has images to {valid} on.")
+    return _joined(name, [_load_one(part, valid, root) for part in parts])
 
 
 def _load_one(name: str, split: Split, root: Path) -> ImageSet:
-    if name == "embedded":
-        return embedded.load(split)
-    layout = layout_of(name)
-    if split not in layout.splits:
-        raise InDIError(f"{name} has no split {split!r}; it has {', '.join(layout.splits)}.")
-    listing = layout.list(root, split)
-    if listing.unmatched:
+    source, found = source_of(name), listing(name, root, split)
+    if source and split not in source.splits:
+        raise InDIError(f"{name} has no split {split!r}; it has {', '.join(source.splits)}.")
+    if found.unmatched:
         raise InDIError(
-            f"{name}/{split}: {len(listing.unmatched)} files without a counterpart of the same name "
-            f"and kind: {', '.join(listing.unmatched)}. Add the other half or remove them."
+            f"{name}/{split}: {len(found.unmatched)} files without a counterpart of the same name "
+            f"and kind: {', '.join(found.unmatched)}. Add the other half or remove them."
         )
-    if not listing.entries:
-        where = "input/ and target/" if name.startswith("folder:") else SOURCES[name].layout
-        advice = "" if name.startswith("folder:") else f" Next: indi data fetch {name}"
-        raise InDIError(f"{name}/{split}: no images found (data root {root}, expected {where}).{advice}")
-    label = f"{'folder' if name.startswith('folder:') else name}-{split}"
-    found = decoded(label, listing.entries, layout.decode, layout.decoding)
-    source = SOURCES.get(name)
-    return ImageSet(
-        name=name,
-        split=split,
-        names=tuple(entry.name for entry in listing.entries),
-        images=found.images,
-        inputs=found.inputs,
-        licence=source.licence if source else "the user's own",
-        source=source.url if source else str(listing.folder),
-        digests=found.digests,
-    )
+    if not found.entries:
+        where = f"{source.place(split)}). Next: indi data fetch {name}" if source else "input/ and target/)."
+        raise InDIError(f"{name}/{split}: no images found (data root {root}, expected {where}")
+    decoding, label = (source.decoding, name) if source else ("plain", "folder")
+    stems = tuple(entry.name for entry in found.entries)
+    if source and source.packaged:
+        images = []
+        for result in decode_all(found.entries, decoding, label):
+            if isinstance(result, InDIError):
+                raise result
+            images.append(result[0])
+        return ImageSet(name, split, stems, tuple(images))
+    arrays = decoded(f"{label}-{split}", found.entries, decoding)
+    return ImageSet(name, split, stems, arrays.images, arrays.inputs, arrays.digests)
 
 
-def _joined(name: str, split: Split, sets: list[ImageSet]) -> ImageSet:
+def _joined(name: str, sets: list[ImageSet]) -> ImageSet:
     if len({part.inputs is None for part in sets}) > 1:
         kinds = ", ".join(f"{s.name} ({'un' if s.inputs is None else ''}paired)" for s in sets)
         raise InDIError(f"{name}: paired and unpaired sets cannot be joined: {kinds}.")
-    first = sets[0]
-    inputs = None
-    if first.inputs is not None:
-        inputs = tuple(y for part in sets for y in part.inputs or ())
+    paired = sets[0].inputs is not None
     return replace(
-        first,
+        sets[0],
         name=name,
-        split=split,
         names=tuple(f"{part.name}/{n}" for part in sets for n in part.names),
         images=tuple(x for part in sets for x in part.images),
-        inputs=inputs,
-        licence="; ".join(f"{part.name}: {part.licence}" for part in sets),
-        source="; ".join(f"{part.name}: {part.source}" for part in sets),
+        inputs=tuple(y for part in sets for y in part.inputs or ()) if paired else None,
         digests=tuple(d for part in sets for d in part.all_digests),
     )

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from indi import paths
+from indi.data.datasets.files import Entry, decode_all
 from indi.data.datasets.image_set import digest
-from indi.data.datasets.listing import Decoder, Entry
 from indi.errors import InDIError
 from indi.files import replacing
-from indi.progress import progress
 
 #: Raise when the meaning of the stored arrays changes: caches of another number are made anew.
 FORMAT = 1
@@ -39,7 +34,7 @@ def folder() -> Path:
     return paths.cache() / "decoded"
 
 
-def decoded(label: str, entries: tuple[Entry, ...], decode: Decoder, decoding: str) -> Decoded:
+def decoded(label: str, entries: tuple[Entry, ...], decoding: str) -> Decoded:
     """The decoded images of `entries`, read-only views of a memory map that is made on first use.
 
     The map is found again by the files' paths, sizes and times of change, so that an exchanged file is
@@ -58,12 +53,7 @@ def decoded(label: str, entries: tuple[Entry, ...], decode: Decoder, decoding: s
     index = pixels.with_suffix(".json")
     found = _open(pixels, index, key)
     if found is None:
-        try:
-            _build(pixels, index, key, label, entries, decode)
-        except PermissionError as error:
-            raise InDIError(
-                f"no right to write the image cache {folder()}: set INDI_CACHE to a folder of your own."
-            ) from error
+        _build(pixels, index, key, label, entries, decoding)
         for old in folder().glob(f"{stem}-*"):
             if old.stem != pixels.stem:
                 old.unlink(missing_ok=True)
@@ -96,13 +86,13 @@ def _open(pixels: Path, index: Path, key: str) -> Decoded | None:
 
 
 def _build(
-    pixels: Path, index: Path, key: str, label: str, entries: tuple[Entry, ...], decode: Decoder
+    pixels: Path, index: Path, key: str, label: str, entries: tuple[Entry, ...], decoding: str
 ) -> None:
     sizes, digests, problems, total = [], [], [], 0
     with replacing(pixels) as partial, partial.open("wb") as file:
         _write_header(file, 0)
         start = file.tell()
-        for result in attempt_all(entries, decode, label):
+        for result in decode_all(entries, decoding, label):
             if isinstance(result, InDIError):
                 problems.append(str(result))
             elif not problems:
@@ -132,27 +122,3 @@ def _build(
 def _write_header(file: BinaryIO, total: int) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": (total,)}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-def attempt_all(
-    entries: tuple[Entry, ...], decode: Decoder, label: str
-) -> Iterator[tuple[np.ndarray, np.ndarray | None] | InDIError]:
-    """Decode all entries in order with several threads; a failure is yielded, not raised."""
-
-    def attempt(entry: Entry) -> tuple[np.ndarray, np.ndarray | None] | InDIError:
-        try:
-            return decode(entry)
-        except InDIError as error:
-            return error
-
-    workers = min(8, os.cpu_count() or 1)
-    remaining = iter(entries)
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        progress(total=len(entries), desc=f"decoding {label}", unit="image") as bar,
-    ):
-        # in batches, else all images of a large set would wait in memory
-        while batch := list(islice(remaining, 4 * workers)):
-            for result in pool.map(attempt, batch):
-                bar.update()
-                yield result

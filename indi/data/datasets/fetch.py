@@ -1,62 +1,159 @@
-"""Getting a data set: resumable downloads where a licence allows it, else what to do by hand."""
+"""Is a set on disk whole? If not, a resumable download where a licence allows it, else what to do by hand."""
 
 from __future__ import annotations
 
 import os
+import tarfile
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from indi import paths
-from indi.data.datasets.check import Report, check, layout_of
-from indi.data.datasets.listing import Layout, pictures
-from indi.data.datasets.registry import SOURCES, Download
-from indi.data.datasets.unpack import unpack
+from indi.data.datasets.files import Listing, decode_all, listing, pictures, source_of
+from indi.data.datasets.image_set import SPLITS, Split
+from indi.data.datasets.known import Download, Source
 from indi.errors import InDIError
+from indi.files import explaining, replacing
 from indi.progress import progress
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """`done`: the set is now complete. `text`: what happened, or what is to be done by hand."""
+class Report:
+    """What there is of a set.
 
-    done: bool
-    text: str
-    report: Report
+    Attributes:
+        name: of the set.
+        present: images (pairs) per split. expected: of a whole copy, {} where that is not known.
+        missing: what a whole copy has besides. damaged: one line per unusable file or pair.
+        unmatched: files without their counterpart. decoded: whether every file was opened.
+    """
+
+    name: str
+    present: dict[Split, int]
+    expected: dict[Split, int]
+    missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    decoded: bool
+
+    @property
+    def ok(self) -> bool:
+        """Nothing missing, damaged or unmatched."""
+        return not (self.missing or self.damaged or self.unmatched)
+
+    @property
+    def text(self) -> str:
+        """The report for a reader, one fact a line."""
+        counts = ", ".join(
+            f"{split} {count}" + (f" of {self.expected[split]}" if split in self.expected else "")
+            for split, count in self.present.items()
+        )
+        lines = [f"{self.name}: {'complete' if self.ok else 'not usable as it is'} ({counts})"]
+        for kind in ("missing", "damaged", "unmatched"):
+            lines += [f"  {kind}: {what}" for what in getattr(self, kind)]
+        if self.ok and not self.decoded:
+            lines.append("  files were counted, not opened")
+        return "\n".join(lines)
 
 
-def fetch(name: str, data_root: Path | None = None) -> Fetched:
-    """Make a set complete, if it can be had without accepting a licence.
+def check(name: str, data_root: Path | None = None, decode: bool = True) -> Report:
+    """Count the files of a set and, with `decode`, open every one. `name` may be `folder:PATH`.
 
-    An interrupted download continues where it stopped when the command is run again; checksums are
-    verified where there are any. What is already complete is left alone (files are counted; use
-    `check` to open them).
+    Raises:
+        InDIError: unknown name.
+    """
+    root = paths.data_root() if data_root is None else data_root
+    source = source_of(name)
+    found = {split: listing(name, root, split) for split in (source.splits if source else SPLITS)}
+    decoding = source.decoding if source else "plain"
+    results = [
+        result
+        for split, part in found.items()
+        if decode
+        for result in decode_all(part.entries, decoding, f"{name}/{split}")
+    ]
+    return Report(
+        name,
+        {split: len(part.entries) for split, part in found.items()},
+        {split: files.count for split, files in source.splits.items()} if source else {},
+        _missing(source, found, root),
+        tuple(dict.fromkeys(str(result) for result in results if isinstance(result, InDIError))),
+        tuple(dict.fromkeys(file for part in found.values() for file in part.unmatched)),
+        decode,
+    )
+
+
+def _missing(source: Source | None, found: dict[Split, Listing], root: Path) -> tuple[str, ...]:
+    if source is None:
+        return () if any(found.values()) else ("images in the folders input/ and target/",)
+    lines = []
+    for split, files in source.splits.items():
+        lacking = files.count - len(found[split].entries)
+        if lacking > 0 and not found[split]:
+            lines.append(f"{split}: nothing in {source.place(split)} under {root}")
+        elif lacking > 0 and files.numbers:
+            first, last, digits = files.numbers
+            there = {entry.name for entry in found[split].entries}
+            names = [n for n in (f"{i:0{digits}}" for i in range(first, last + 1)) if n not in there]
+            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+            lines.append(f"{split}: {len(names)} of {files.count}: {', '.join(names[:20])}{more}")
+        elif lacking > 0:
+            lines.append(f"{split}: {lacking} of {files.count}")
+    return tuple(lines)
+
+
+def describe(name: str) -> str:
+    """What a set is, where it comes from, its licence, size and layout, for `indi data list`.
+
+    Raises:
+        InDIError: unknown name.
+    """
+    source = source_of(name)
+    if source is None:
+        return f"{name}: your own pairs, input/ and target/ matched by name"
+    counts = ", ".join(f"{split} {files.count}" for split, files in source.splits.items())
+    return (
+        f"{name}: {source.title}\n  images   {counts}\n  licence  {source.licence}\n"
+        f"  size     {source.size}\n  from     {source.url}\n  layout   {source.layout}"
+    )
+
+
+def fetch(name: str, data_root: Path | None = None) -> tuple[bool, str]:
+    """Make a set complete, if it can be had without accepting a licence; whether it is, and what to do or was done.
+
+    An interrupted download continues where it stopped when the command is run again. An archive has the
+    checksum that is published, or else that of the first download, which is recorded beside it. What is
+    already complete is left alone (files are counted; use `check` to open them).
 
     Raises:
         InDIError: unknown name, no network, wrong checksum, unsafe archive or no space.
     """
     root = paths.data_root() if data_root is None else data_root
-    report = check(name, root, decode=False)
+    source, report = source_of(name), check(name, root, decode=False)
     if report.ok:
-        return Fetched(True, f"{report.text}\nNothing to fetch.", report)
-    if name.startswith("folder:"):
-        return Fetched(False, f"{report.text}\nA folder of your own cannot be fetched.", report)
-    source = SOURCES[name]
+        return True, f"{report.text}\nNothing to fetch."
+    if source is None:
+        return False, f"{report.text}\nA folder of your own cannot be fetched."
     if not source.downloads:
-        steps = (
+        return False, (
             f"{name} cannot be fetched automatically ({source.licence}; {source.size}).\n"
             f"  1. {source.by_hand}\n"
             f"  2. Layout under {root}: {source.layout}\n"
             f"  3. indi data check {name}\n"
             f"  See {source.url}"
         )
-        return Fetched(False, steps, report)
-    base = _base(source.downloads, layout_of(name), root)
+    # where a part of the set lies already, the rest belongs beside it
+    parts = [item.provides[0] for item in source.downloads if item.provides]
+    folders = [root / folder for folder in source.folders]
+    base = next((f for f in folders if any((f / part).is_dir() for part in parts)), None)
     for item in source.downloads:
         folder = base or root / item.folder
         if item.provides is None or len(pictures(folder / item.provides[0])) < item.provides[1]:
@@ -64,31 +161,25 @@ def fetch(name: str, data_root: Path | None = None) -> Fetched:
             unpack(archive, folder)
             archive.unlink()
     report = check(name, root, decode=False)
-    return Fetched(report.ok, report.text, report)
-
-
-def _base(downloads: tuple[Download, ...], layout: Layout, root: Path) -> Path | None:
-    """The folder that holds a part of the set already: the rest belongs beside it."""
-    parts = [item.provides[0] for item in downloads if item.provides]
-    folders = (root / f for f in layout.folders)
-    return next((f for f in folders if any((f / part).is_dir() for part in parts)), None)
-
-
-def _file_name(item: Download) -> str:
-    parts = urllib.parse.urlsplit(item.url)
-    # "master.zip" alone would not say what it is
-    return f"{parts.netloc}-{'-'.join(parts.path.split('/')[-3:])}".replace(":", "_").strip("-")
+    return report.ok, report.text
 
 
 def download(item: Download, root: Path) -> Path:
-    """The archive in `root`/.downloads, checked against its checksum.
+    """The archive in `root`/.downloads, checked against its checksum, or that of the first download.
 
     Raises:
         InDIError: the network fails (the part so far is kept), or the checksum is wrong.
     """
     folder = root / ".downloads"
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{_file_name(item)}.part"
+    address = urllib.parse.urlsplit(item.url)
+    # "master.zip" alone would not say what it is
+    file = f"{address.netloc}-{'-'.join(address.path.split('/')[-3:])}".replace(":", "_").strip("-")
+    part, record = folder / f"{file}.part", folder / f"{file}.sha256"
+    known, why = item.checksum, "that was published"
+    if known is None and record.is_file():
+        known = f"sha256:{record.read_text().strip()}"
+        why = f"of the first download (delete {record} to trust this one)"
 
     import pooch  # only here: it announces a missing widget when imported in a notebook
 
@@ -98,15 +189,16 @@ def download(item: Download, root: Path) -> Path:
 
     pooch.get_logger().setLevel("WARNING")  # its hint to pin the hash is for developers
     try:
-        found = pooch.retrieve(
-            item.url, item.checksum, fname=_file_name(item), path=folder, downloader=resume
-        )
+        found = Path(pooch.retrieve(item.url, known, fname=file, path=folder, downloader=resume))
     except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
         raise InDIError(
-            f"{item.url}: the checksum is not {item.checksum}: the file has changed upstream or was "
-            "spoilt on the way. It was deleted; run the same command again."
+            f"{item.url}: the checksum is not the one {why}: the file has changed upstream or was spoilt on "
+            "the way. It was deleted; run the same command again."
         ) from error
-    return Path(found)
+    if known is None:
+        with replacing(record) as partial:
+            partial.write_text(pooch.file_hash(str(found)) + "\n")
+    return found
 
 
 def _resume(url: str, part: Path) -> None:
@@ -153,18 +245,42 @@ def _broken(url: str, part: Path, reason: str) -> InDIError:
     )
 
 
-def describe(name: str) -> str:
-    """What a set is, where it comes from, its licence, size and layout, for `indi data list`.
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .zip or .tar[.gz] into `folder`, all of it or nothing, and never outside.
+
+    A tar with links or paths that point out is refused; of a zip such names are made harmless. Files go to
+    a temporary folder first and are moved when all are there, so that an interrupted run leaves no
+    half-written picture.
 
     Raises:
-        InDIError: unknown name.
+        InDIError: a damaged or unsafe archive, or no space left.
     """
-    if name not in SOURCES:
-        layout_of(name)
-        return f"{name}: your own pairs, input/ and target/ matched by name"
-    source = SOURCES[name]
-    counts = ", ".join(f"{split} {count}" for split, count in source.counts.items())
-    return (
-        f"{name}: {source.title}\n  images   {counts}\n  licence  {source.licence}\n"
-        f"  size     {source.size}\n  from     {source.url}\n  layout   {source.layout}"
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
+        scratch = Path(name)
+        try:
+            with explaining(scratch):
+                if zipfile.is_zipfile(archive):
+                    with zipfile.ZipFile(archive) as zipped:
+                        zipped.extractall(scratch)
+                else:
+                    with tarfile.open(archive) as tarred:
+                        tarred.extractall(scratch, filter="data")
+        # an archive of another kind, damaged or encrypted, can end in any of these
+        except (
+            zipfile.BadZipFile,
+            tarfile.TarError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            OSError,
+            zlib.error,
+        ) as e:
+            raise InDIError(
+                f"{archive} cannot be unpacked ({' '.join(str(e).split())}); nothing was written. Delete it and "
+                "fetch it again."
+            ) from e
+        for path in sorted(p for p in scratch.rglob("*") if p.is_file()):
+            goal = folder / path.relative_to(scratch)
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, goal)

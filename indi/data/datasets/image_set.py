@@ -27,7 +27,6 @@ class ImageSet:
         names: one per image, unique.
         images: the truths x, uint8 (H, W, 3) RGB; often views of a read-only memory map.
         inputs: the paired degraded y, same shapes as the images; None when y is to be synthesised.
-        licence: terms of use. source: where the images come from.
         digests: per image, SHA-256 of its shape and pixels (and its input's); computed when None.
     """
 
@@ -35,9 +34,7 @@ class ImageSet:
     split: Split
     names: tuple[str, ...]
     images: tuple[np.ndarray, ...]
-    inputs: tuple[np.ndarray, ...] | None
-    licence: str
-    source: str
+    inputs: tuple[np.ndarray, ...] | None = None
     digests: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:

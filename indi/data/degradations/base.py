@@ -15,11 +15,13 @@ from indi.errors import InDIError
 
 @dataclass(frozen=True)
 class Degradation:
-    """A map from a clean image x to its degraded y (the paper's p(y | x)).
+    """A map from a clean image x to its degraded y (the paper's p(y | x)), in two parts.
 
     Attributes:
         name: as given to `degradations.get`.
-        function: (x, generator) -> y; all randomness comes from the generator.
+        apply: (x, *drawn) -> y, without any randomness of its own.
+        draw: (count, height, width, generator) -> random parameters, tensors whose first dimension is `count`,
+            where the generator lives; None: the degradation is deterministic.
         stage: "loader" needs the CPU (a real codec) and belongs into the data-loading worker;
             "device" is plain torch, batched, on CPU and GPU.
         margin: pixels of real context wanted on each side of a crop. Training takes a crop larger by
@@ -29,16 +31,19 @@ class Degradation:
     """
 
     name: str
-    function: Callable[[Tensor, torch.Generator], Tensor]
+    apply: Callable[..., Tensor]
     stage: Literal["loader", "device"]
     margin: int
     multiple: int
     source: str
+    draw: Callable[[int, int, int, torch.Generator], tuple[Tensor, ...]] | None = None
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator, share: tuple[int, int] = (0, 1)) -> Tensor:
         """Degrade x (B, 3, H, W) in [-1, 1]; y has its shape, dtype and device, and its range (but for noise).
 
-        The generator may live on another device than x; the same generator state gives the same y.
+        The generator may live on another device than x; the same generator state gives the same y. With
+        `share` (k, n) x is images k, k + n, ... of a batch of n B: their y is what one process that has the
+        whole batch makes of them.
 
         Raises:
             InDIError: x is not (B, 3, H, W), or H or W is no multiple of `multiple`.
@@ -52,7 +57,11 @@ class Degradation:
                 f"{height}x{width}; crop the image to {height - height % self.multiple}x"
                 f"{width - width % self.multiple}."
             )
-        return self.function(x, generator)
+        if self.draw is None:
+            return self.apply(x)
+        rank, world = share
+        drawn = self.draw(world * len(x), height, width, generator)
+        return self.apply(x, *(parameter[rank::world] for parameter in drawn))
 
 
 def bounds(option: str, value: object, low: float, high: float) -> tuple[float, float]:

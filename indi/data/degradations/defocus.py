@@ -40,14 +40,20 @@ def discs() -> Tensor:
     return torch.stack([disc(radius, RADIUS) for radius in LEVELS])
 
 
-def depth_maps(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Smooth random fields (count, height, width) of mean 0 and variance 1.
+def waves(count: int, generator: torch.Generator) -> Tensor:
+    """Directions, phases and lengths of plane waves, (count, 3, WAVES), uniform in [0, 1]."""
+    drawn = [torch.rand((count, WAVES), generator=generator, device=generator.device) for _ in range(3)]
+    return torch.stack(drawn, dim=1)
+
+
+def depth_maps(waves: Tensor, height: int, width: int) -> Tensor:
+    """Smooth random fields (B, height, width) of mean 0 and variance 1, from `waves` (B, 3, WAVES).
 
     A sum of plane waves of random direction, phase and length (150 to 600 pixels, log-uniform): its
     statistics are the same in a crop as in a whole image.
     """
-    device = generator.device
-    angle, phase, length = (torch.rand((count, WAVES), generator=generator, device=device) for _ in range(3))
+    device = waves.device
+    angle, phase, length = waves.unbind(1)
     angle, phase = 2 * math.pi * angle, 2 * math.pi * phase
     low, high = (math.log(v) for v in WAVE_LENGTHS)
     number = 2 * math.pi * torch.exp(-(low + (high - low) * length))
@@ -97,18 +103,21 @@ def defocus(strength: tuple[float, float] = (2.0, 6.0)) -> Degradation:
     """
     low, high = bounds("defocus: strength", strength, 0, 100)
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        count, _, height, width = x.shape
+    def draw(count: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         device = generator.device
-        depth = depth_maps(count, height, width, generator)
+        drawn = waves(count, generator)
         focus = 0.5 * torch.randn((count, 1, 1), generator=generator, device=device)
         scale = low + (high - low) * torch.rand((count, 1, 1), generator=generator, device=device)
-        radius = (scale * (depth - focus).abs()).to(x.device)
+        return drawn, focus, scale
+
+    def degrade(x: Tensor, drawn: Tensor, focus: Tensor, scale: Tensor) -> Tensor:
+        radius = (scale * (depth_maps(drawn, *x.shape[2:]) - focus).abs()).to(x.device)
         return blur(x.float(), radius).to(x.dtype)
 
     return Degradation(
         name="defocus",
-        function=degrade,
+        apply=degrade,
+        draw=draw,
         stage="device",
         margin=RADIUS,
         multiple=1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -31,8 +30,7 @@ def jpeg(quality: int = 15) -> Degradation:
     if not isinstance(quality, int) or not 1 <= quality <= 100:
         raise InDIError(f"jpeg: quality is a whole number from 1 to 100, not {quality!r}.")
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        # the generator is unused: JPEG is deterministic
+    def degrade(x: Tensor) -> Tensor:
         decoded = [
             np.asarray(Image.open(io.BytesIO(compress(image, quality))).convert("RGB"))
             for image in to_arrays(x)
@@ -41,7 +39,7 @@ def jpeg(quality: int = 15) -> Degradation:
 
     return Degradation(
         name="jpeg",
-        function=degrade,
+        apply=degrade,
         stage="loader",
         margin=0,
         multiple=1,

@@ -119,17 +119,19 @@ def motion(
         return _recorded(kernels)
     low, high = bounds("motion: extent", extent, 0.1, 2 * RADIUS)
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        count, _, height, width = x.shape
+    def draw(count: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         path = trajectories(count, (low, high), generator)
         size = path.new_tensor([height, width])
         place = torch.rand((count, 2), generator=generator, device=generator.device) - 0.5
-        centre = (size - 1) / 2 + place * (FRAME - size).clamp(min=0)
+        return path, (size - 1) / 2 + place * (FRAME - size).clamp(min=0)
+
+    def degrade(x: Tensor, path: Tensor, centre: Tensor) -> Tensor:
         return shake(x.float(), path.to(x.device), centre.to(x.device)).to(x.dtype)
 
     return Degradation(
         name="motion",
-        function=degrade,
+        apply=degrade,
+        draw=draw,
         stage="device",
         margin=RADIUS,
         multiple=1,
@@ -171,8 +173,10 @@ def _recorded(kernels: str | Path | Tensor) -> Degradation:
         stack = read_kernels(Path(kernels))
     radius = stack.shape[1] // 2
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.randint(len(stack), (len(x),), generator=generator, device=generator.device)
+    def draw(count: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor]:
+        return (torch.randint(len(stack), (count,), generator=generator, device=generator.device),)
+
+    def degrade(x: Tensor, drawn: Tensor) -> Tensor:
         convolution = Convolution(x.shape[2], x.shape[3], radius, x.device)
         transfer = convolution.kernel(stack[drawn.cpu()].to(x.device))[:, None]
         spectrum = convolution.spectrum(convolution.extend(to_linear(x.float())))
@@ -180,7 +184,8 @@ def _recorded(kernels: str | Path | Tensor) -> Degradation:
 
     return Degradation(
         name="motion",
-        function=degrade,
+        apply=degrade,
+        draw=draw,
         stage="device",
         margin=radius,
         multiple=1,

@@ -11,13 +11,13 @@ from indi.data.degradations.base import Degradation
 def noise() -> Degradation:
     """y ~ N(0, 1), independent of x and not clipped (Sec. 6.1 of the paper)."""
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.randn(tuple(x.shape), generator=generator, device=generator.device)
-        return drawn.to(device=x.device, dtype=x.dtype)
+    def draw(count: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor]:
+        return (torch.randn((count, 3, height, width), generator=generator, device=generator.device),)
 
     return Degradation(
         name="noise",
-        function=degrade,
+        apply=lambda x, drawn: drawn.to(device=x.device, dtype=x.dtype),
+        draw=draw,
         stage="device",
         margin=0,
         multiple=1,

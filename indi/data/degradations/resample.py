@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -48,13 +47,9 @@ def super_resolution(factor: int = 4) -> Degradation:
     if not isinstance(factor, int) or factor < 2:
         raise InDIError(f"super_resolution: factor is a whole number from 2, not {factor!r}.")
 
-    def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
-        # the generator is unused: the degradation is deterministic
-        return upscale(downscale(x, factor), factor)
-
     return Degradation(
         name="super_resolution",
-        function=degrade,
+        apply=lambda x: upscale(downscale(x, factor), factor),
         stage="device",
         margin=4 * factor,
         multiple=factor,

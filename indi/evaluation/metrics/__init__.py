@@ -9,38 +9,46 @@ from indi.evaluation.metrics.intervals import (
     Interval,
     bootstrap_interval,
     bootstrap_statistic,
+    interval_of_difference,
+    interval_of_mean,
     paired_difference,
 )
 from indi.evaluation.metrics.naturalness import niqe
 from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
-from indi.evaluation.metrics.pixel import (
-    block_edges,
-    detail_ratio,
-    luma,
-    octave_powers,
-    psnr,
-    quantise,
-    ssim,
+from indi.evaluation.metrics.pixel import blockiness, detail_ratio, luma, octave_powers, psnr, quantise, ssim
+from indi.evaluation.metrics.registry import DEFAULT, Metric, describe, missing, per_image, resolve
+from indi.evaluation.metrics.sets import (
+    SetDistance,
+    draws,
+    feature_network,
+    floor,
+    frechet,
+    kernel,
+    resampled,
+    set_distance,
 )
-from indi.evaluation.metrics.registry import Metric, describe, missing, per_image, resolve
-from indi.evaluation.metrics.sets import SetDistance, feature_network, frechet, kernel, set_distance
 from indi.evaluation.metrics.weights import fetch as fetch_weights
 
 __all__ = [
+    "DEFAULT",
     "Features",
     "Interval",
     "Metric",
     "SetDistance",
     "best_lpips_net",
-    "block_edges",
+    "blockiness",
     "bootstrap_interval",
     "bootstrap_statistic",
     "describe",
     "detail_ratio",
+    "draws",
     "extract",
     "feature_network",
     "fetch_weights",
+    "floor",
     "frechet",
+    "interval_of_difference",
+    "interval_of_mean",
     "join",
     "kernel",
     "lpips",
@@ -54,6 +62,7 @@ __all__ = [
     "per_image",
     "psnr",
     "quantise",
+    "resampled",
     "resolve",
     "set_distance",
     "ssim",

@@ -62,13 +62,15 @@ def lpips(a: Tensor, b: Tensor, net: str = "alex") -> Tensor:
 @lru_cache(maxsize=4)
 def _model(net: str, file: Path, device: torch.device) -> nn.Module:
     """The LPIPS module with the features of `file`; downloads, prints and warns about nothing."""
-    from lpips import LPIPS  # here, so that importing indi.metrics stays fast
+    import lpips as package  # here, so that importing indi.metrics stays fast
 
+    heads = Path(package.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    weights.verify(heads, weights.LPIPS_HEADS[net])
     # Built with random features (`pnet_rand`), else it downloads; forked, else that would advance
     # the global random numbers. torchvision warns about the old arguments the package passes.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model: nn.Module = LPIPS(net=net, pnet_rand=True, verbose=False)
+        model: nn.Module = package.LPIPS(net=net, pnet_rand=True, verbose=False)
     # lpips cuts the features into slices and keeps the layers' numbers: "slice2.3.weight" is
     # "3.weight" of torchvision
     features = weights.load_state(file)

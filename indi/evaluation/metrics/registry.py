@@ -74,6 +74,10 @@ def _lpips(net: str) -> Metric:
     return Metric(f"lpips_{net}", f"LPIPS ({net})", "", "lower", function, net, small)
 
 
+def _blockiness(restored: Tensor, truth: Tensor) -> Tensor:
+    return pixel.blockiness(restored)
+
+
 def _niqe(restored: Tensor, truth: Tensor) -> Tensor:
     return naturalness.niqe(restored)
 
@@ -109,15 +113,17 @@ _ENTRIES = (
         _side("the detail ratio", pixel.SMALLEST_SPECTRUM),
     ),
     Metric(
+        "blockiness", "blockiness", "", "lower", _blockiness, "", _side("blockiness", pixel.SMALLEST_GRID)
+    ),
+    Metric(
         "spectrum_gap",
-        "spectrum's error [octaves of power]",
+        "error of the spectrum",
         "",
         "lower",
         pixel.spectrum_gap,
         "",
         _side("the error of the spectrum", 4 * pixel.SMALLEST_SPECTRUM),
     ),
-    Metric("blockiness", "blockiness", "", "none", pixel.blockiness, "", _side("blockiness", 16)),
     _lpips("alex"),
     _lpips("squeeze"),
     Metric("niqe", "NIQE", "", "lower", _niqe, "niqe", naturalness.why_too_small),

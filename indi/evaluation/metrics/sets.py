@@ -1,8 +1,8 @@
 """Distances between two sets of images: FID and KID, or their like on SqueezeNet features.
 
-The numbers are clean-fid's own (`cleanfid.fid`; Parmar, Zhang, Zhu, CVPR 2022). FID and KID are
-those of Inception features alone; on SqueezeNet features the same distances have their own names,
-FD-squeeze and KD-squeeze, and are not comparable with any FID or KID.
+Features and kernel distance are clean-fid's own (Parmar, Zhang, Zhu, CVPR 2022), and the Frechet distance
+equals its. FID and KID are those of Inception features alone; on SqueezeNet features the same distances have
+their own names, FD-squeeze and KD-squeeze, and are not comparable with any FID or KID.
 
 Both compare distributions from samples. The Frechet distance of few patches is biased upwards (two
 samples of one distribution are apart, too), and with fewer patches than features its covariances
@@ -12,7 +12,7 @@ distance is unbiased, and can therefore come out slightly negative.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ DISTANCES = {
 EXACT = 5000  # up to here one pass over all pairs of patches, which fits in a gigabyte
 SUBSET, SUBSETS = 1000, 100  # beyond, or for sides of unequal size: clean-fid's defaults
 RESAMPLES = 50  # a standard error from 50 resamples is itself known to about 10 %
+DRAWS = 500  # of stored resamples, which decide: 3 %
 
 Source = Path | str | Tensor | Features
 
@@ -120,53 +121,38 @@ def set_distance(
 
 
 def frechet(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Squared Frechet distance of the Gaussians fitted to x (n, D) and y (m, D), by clean-fid.
+    """Squared Frechet distance of the Gaussians fitted to x (n, D) and y (m, D).
 
-    Where a covariance is singular (fewer rows than features, repeated rows) clean-fid's matrix
-    square root loses digits or fails. There the covariances are first expressed in the range of the
-    one of lower rank: Tr sqrt(A B) depends on nothing outside it, and what lies outside adds its
-    trace. The number is the same, and costs as little as the rank is small.
+    |a - b|^2 + Tr A + Tr B - 2 Tr sqrt(A B) with means a, b and covariances A = Ra^T Ra, B = Rb^T Rb: the last
+    trace is the sum of the singular values of Ra Rb^T. Ra is the centred rows over sqrt(n - 1), or the R of
+    their QR decomposition where there are more rows than features. Equal to the matrix square root of
+    clean-fid (Parmar, Zhang, Zhu, CVPR 2022) where that works, and exact where a covariance is singular
+    (fewer rows than features, repeated rows), where the square root loses digits or fails.
 
     Raises:
         InDIError: fewer than two rows on a side, which have no covariance.
     """
     _check(x, y)
-    shift = float(np.square(x.mean(axis=0) - y.mean(axis=0)).sum())
-    a, b = x - x.mean(axis=0), y - y.mean(axis=0)
-    spread = [float(np.square(z).sum() / (len(z) - 1)) for z in (a, b)]
-    basis = min(_axes(a), _axes(b), key=lambda axes: axes.shape[1])
-    if basis.shape[1] == x.shape[1]:
-        return _frechet_of_moments(x, y)
-    if basis.shape[1] == 0:  # all rows of one side are equal
-        return shift + sum(spread)
-    if basis.shape[1] == 1:  # SciPy's sqrtm fails for a single number
-        one, other = (float(np.sqrt(np.square(z @ basis).sum() / (len(z) - 1))) for z in (a, b))
-        return shift + sum(spread) - 2 * one * other
-    # In units of the spread, because clean-fid's tolerance for rounding errors is absolute.
-    unit = float(np.sqrt(sum(spread)))
-    a, b = a @ basis / unit, b @ basis / unit
-    outside = sum(spread) - sum(float(np.square(z).sum() / (len(z) - 1)) * unit**2 for z in (a, b))
-    return shift + outside + unit**2 * _frechet_of_moments(a, b)
+    return _distance(_gaussian(x), _gaussian(y))
 
 
-def _axes(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal basis (D, rank) of the rows (n, D)."""
-    if len(centred) <= centred.shape[1]:
-        _, size, axes = np.linalg.svd(centred, full_matrices=False)
-    else:
-        squares, columns = np.linalg.eigh(centred.T @ centred)
-        size, axes = np.sqrt(squares.clip(min=0)), columns.T
-    return axes[size > 1e-6 * size.max()].T
+Gaussian = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean (D,) and a root (k, D) of the covariance, k at most D."""
 
 
-def _frechet_of_moments(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    from cleanfid.fid import frechet_distance
+def _gaussian(x: NDArray[np.float64], counts: NDArray[np.int64] | None = None) -> Gaussian:
+    """The Gaussian fitted to the rows (n, D), each taken `counts` times."""
+    counts = np.ones(len(x), np.int64) if counts is None else counts
+    x, counts = x[counts > 0], counts[counts > 0]
+    mean = counts @ x / counts.sum()
+    root = np.sqrt(counts / (counts.sum() - 1))[:, None] * (x - mean)
+    return mean, np.asarray(np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root)
 
-    moments = [part for z in (x, y) for part in (z.mean(axis=0), np.cov(z, rowvar=False))]
-    with warnings.catch_warnings():
-        # clean-fid asks SciPy's sqrtm with an argument that SciPy 1.18 removes.
-        warnings.simplefilter("ignore")
-        return float(frechet_distance(*moments))
+
+def _distance(a: Gaussian, b: Gaussian) -> float:
+    cross = np.linalg.svd(a[1] @ b[1].T, compute_uv=False).sum()
+    shift, spread = np.square(a[0] - b[0]).sum(), np.square(a[1]).sum() + np.square(b[1]).sum()
+    return float(shift + spread - 2 * cross)
 
 
 def kernel(x: NDArray[np.float64], y: NDArray[np.float64], seed: int = 0, subsets: int = SUBSETS) -> float:
@@ -191,6 +177,81 @@ def kernel(x: NDArray[np.float64], y: NDArray[np.float64], seed: int = 0, subset
         return float(kernel_distance(x, y, num_subsets=count, max_subset_size=size))
     finally:
         np.random.set_state(state)  # noqa: NPY002
+
+
+def draws(images: int, resamples: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
+    """How often each of the images is drawn in each resample, (resamples, images): the same for every setting.
+
+    Equal arguments give equal draws, so that statistics of two settings with as many images, whichever
+    evaluation they come from, are paired, and their difference has the error of a difference.
+    """
+    chance = np.full(images, 1 / images)
+    return np.random.default_rng(seed).multinomial(images, chance, size=resamples)
+
+
+def resampled(
+    name: str, restored: Sequence[Features], truth: Features, counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The distance of each of several sets to the truths, in each resample of their common images.
+
+    Args:
+        name: as in `set_distance`. The kernel distance is over all pairs, whatever their number.
+        restored: sets with as many images, in the same order, as `truth`.
+        counts: (resamples, images) as `draws` gives it.
+
+    Returns:
+        (resamples, sets). A resample repeats images, which shifts all distances alike: take the spread of
+        their differences, not their level.
+
+    Raises:
+        InDIError: an unknown distance, or sets of other images than the truths'.
+    """
+    kind = DISTANCES[name][0] if feature_network(name) else ""
+    if any(len(part.image) != len(truth.image) or (part.image != truth.image).any() for part in restored):
+        raise InDIError(f"{name}: resamples need the same images and patches on both sides.")
+    patches = counts[:, truth.image]
+    if kind == "kernel":
+        return np.stack([_kernels(part.values, truth.values, patches) for part in restored], axis=1)
+    out = np.empty((len(counts), len(restored)))
+    for r, some in enumerate(patches):
+        b = _gaussian(truth.values, some)
+        out[r] = [_distance(_gaussian(part.values, some), b) for part in restored]
+    return out
+
+
+def _kernels(
+    x: NDArray[np.float64], y: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """`kernel` of the rows of x and y, each taken counts[r] times, for every r."""
+    total = counts.sum(axis=1)
+
+    def mean(a: NDArray[np.float64], b: NDArray[np.float64], own: bool) -> NDArray[np.float64]:
+        k = (a @ b.T / a.shape[1] + 1) ** 3
+        pairs = np.einsum("rn,rn->r", counts @ k, counts)
+        if not own:
+            return np.asarray(pairs / total**2)
+        return np.asarray((pairs - counts @ np.diagonal(k)) / (total * (total - 1)))
+
+    return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+
+
+def floor(name: str, truth: Features, seed: int = 0) -> SetDistance:
+    """The distance of two disjoint random halves of the truths: what no restoration can be asked to beat.
+
+    Without an interval. A Frechet distance of half as many images is biased upwards the more, so that it is
+    a high floor; the kernel distance is unbiased.
+
+    Raises:
+        InDIError: unknown distance, or fewer than four images.
+    """
+    if truth.images < 4:
+        raise InDIError(f"{name}: two halves of {truth.images} images say nothing; use at least four.")
+    order = np.random.default_rng(seed).permutation(truth.images)
+    half = truth.images // 2
+    one, other = (truth.values[np.isin(truth.image, order[at : at + half])] for at in (0, half))
+    kind = DISTANCES[name][0] if feature_network(name) else ""
+    value = frechet(one, other) if kind == "frechet" else kernel(one, other)
+    return SetDistance(name, Interval(value, np.nan, np.nan, half), (len(one), len(other)))
 
 
 def _rows(features: Features) -> list[NDArray[np.int64]]:

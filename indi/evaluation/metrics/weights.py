@@ -6,7 +6,9 @@ the reason. `fetch` downloads on request.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,45 +27,53 @@ from indi.files import replacing
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights: accepted names (`fetch` writes the first), source and size in MB.
+    """A file of weights: what it is, where `fetch` gets it, its size in MB.
 
-    sha256: the start of the file's SHA-256, where its publisher states it.
+    files: accepted name -> its SHA-256, or as much of its beginning as is published. `fetch` writes the first.
     """
 
     what: str
-    files: tuple[str, ...]
+    files: Mapping[str, str]
     url: str
     megabytes: float
-    sha256: str | None = None
 
 
-KNOWN: Mapping[str, Weights] = {
+KNOWN: dict[str, Weights] = {
     "alex": Weights(
         "AlexNet (torchvision)",
-        ("alexnet-owt-7be5be79.pth",),
+        {"alexnet-owt-7be5be79.pth": "7be5be79"},
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         233,
-        "7be5be79",
     ),
     "squeeze": Weights(
         "SqueezeNet 1.1 (torchvision)",
-        ("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1-features.pth"),
+        {
+            "squeezenet1_1-b8a52dc0.pth": "b8a52dc0",
+            # without the classifier
+            "squeezenet1_1-features.pth": "435cedb387e95bc8291893f61a3a64f0345b8c23a05139aceef43947efb3d52d",
+        },
         "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
         4.7,
-        "b8a52dc0",
     ),
     "inception": Weights(
         "Inception v3 (TorchScript, as clean-fid uses it)",
-        ("inception-2015-12-05.pt",),
+        {"inception-2015-12-05.pt": ""},
         "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
         92,
     ),
     "niqe": Weights(
         "the pristine model of NIQE (BasicSR)",
-        ("niqe_pris_params.npz",),
+        # as in the package basicsr 1.4.2
+        {"niqe_pris_params.npz": "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296"},
         "https://github.com/XPixelGroup/BasicSR/raw/master/basicsr/metrics/niqe_pris_params.npz",
         0.02,
     ),
+}
+
+#: The linear heads v0.1 inside the lpips package, by network, as its wheels hold them.
+LPIPS_HEADS: Mapping[str, str] = {
+    "alex": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+    "squeeze": "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
 }
 
 
@@ -94,15 +104,47 @@ def absence(name: str) -> str:
 
 
 def require(name: str) -> Path:
-    """The file of the weights `name`.
+    """The file of the weights `name`, which is the one that was published, or else the one first used here.
 
     Raises:
-        InDIError: it is missing (the message of `absence`), or the name is unknown.
+        InDIError: it is missing (the message of `absence`), it is another one, or the name is unknown.
     """
     file = find(name)
     if file is None:
         raise InDIError(absence(name))
+    verify(file, KNOWN[name].files[file.name])
     return file
+
+
+def verify(file: Path, published: str) -> None:
+    """Make sure that `file` has the SHA-256 that begins as `published`.
+
+    Where that is not all of it, the SHA-256 of the first use counts, too. It is recorded beside the file, if
+    files can be written there.
+
+    Raises:
+        InDIError: it has another one.
+    """
+    state = file.stat()
+    _verify(file, published, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache
+def _verify(file: Path, published: str, size: int, changed: int) -> None:
+    """Once per state of a file: metrics ask for every batch."""
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    record = file.with_name(f"{file.name}.sha256")
+    first = record.read_text().strip() if len(published) < 64 and record.is_file() else ""
+    for expected, whose in ((published, "published"), (first, f"recorded in {record.name} at the first use")):
+        if not found.startswith(expected):
+            raise InDIError(
+                f"{file} is damaged or not the weights its name promises: its SHA-256 begins {found[:8]}, the "
+                f"one {whose} {expected[:8]}. Delete it, and its record if there is one, and fetch it again."
+            )
+    if len(published) < 64 and not first:
+        with suppress(InDIError), replacing(record) as partial:  # the folder may be read-only
+            partial.write_text(found + "\n")
 
 
 def fetch(name: str) -> Path:
@@ -114,10 +156,11 @@ def fetch(name: str) -> Path:
     if (present := find(name)) is not None:
         return present
     known = KNOWN[name]
-    target = paths.weights_root() / known.files[0]
+    file, published = next(iter(known.files.items()))
+    target = paths.weights_root() / file
     try:
         with replacing(target) as partial:
-            torch.hub.download_url_to_file(known.url, str(partial), hash_prefix=known.sha256)
+            torch.hub.download_url_to_file(known.url, str(partial), hash_prefix=published or None)
     except (URLError, TimeoutError, ConnectionError, RuntimeError) as error:
         raise InDIError(
             f"could not download {known.what} from {known.url} ({error}): download it elsewhere "

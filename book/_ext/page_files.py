@@ -1,0 +1,38 @@
+"""What single pages of the book need beside their text.
+
+Jupyter Book loads every .js and .css file of _static/ on every page. Here a script NAME.js, and a style sheet
+of that name, is loaded only where the page holds an element of the class or id indi-NAME.
+
+Pictures that a script loads are not known to Sphinx: results/explorer is copied as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    scripts = {path.stem for path in (Path(app.srcdir) / "_static").glob("*.js")}
+    unused = {name for name in scripts if f'"indi-{name}"' not in context.get("body", "")}
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            file
+            for file in context[kind]
+            if PurePosixPath(str(getattr(file, "filename", file) or "")).stem not in unused
+        ]
+
+
+def _copy(app: Sphinx, exception: Exception | None) -> None:
+    pictures = Path(app.srcdir) / "results" / "explorer"
+    if exception is None and pictures.is_dir():
+        shutil.copytree(pictures, Path(app.outdir) / "explorer", dirs_exist_ok=True)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", _leave_out)
+    app.connect("build-finished", _copy)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,135 @@
+"""What README.md shows of the published results: claims by verdict, the main numbers, and the picture."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+import pandas as pd
+
+from indi import claims, evaluation, paths
+from indi.errors import InDIError
+from indi.evaluation import metrics
+from indi.files import replacing
+from indi.records import results
+
+PROFILE = "laptop"
+BEGIN, END = "<!-- made by `indi readme` -->", "<!-- end of what is made -->"
+PICTURE = Path("book", "_static", "example.png")
+
+_TASKS = ("motion", "defocus", "jpeg", "super_resolution")
+_VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
+
+
+def write() -> Path:
+    """Put today's section between its marks in README.md, and make the picture anew; the path of README.md.
+
+    Raises:
+        InDIError: README.md has no such marks, a table is missing, or a model is.
+    """
+    path = paths.root() / "README.md"
+    before, after = _around(path)
+    new = before + section() + after
+    if path.read_text(encoding="utf-8") != new:
+        with replacing(path) as partial:
+            partial.write_text(new, encoding="utf-8")
+    picture = paths.root() / PICTURE
+    with (
+        replacing(picture) as partial,
+        patch.object(sys, "argv", ["example.py", "jpeg", str(partial)]),
+        redirect_stdout(None),
+    ):
+        runpy.run_path(str(paths.root() / "example.py"))
+    return path
+
+
+def _around(path: Path) -> tuple[str, str]:
+    text = path.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InDIError(f"{path} does not hold {BEGIN!r} and then {END!r}, once each.")
+    return text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
+
+
+def section() -> str:
+    """The section, its marks included, Markdown: judged and averaged now, from the committed tables.
+
+    Raises:
+        InDIError: a table is missing or was edited by hand.
+    """
+    entries = claims.judge(PROFILE)
+    counts = {name: sum(entry.verdict.outcome == name for entry in entries) for name in _VERDICTS}
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return "\n".join(
+        [
+            BEGIN,
+            f"Of {len(entries)} claims of the paper: {shown}.",
+            "",
+            *_table([("claim", "verdict"), *_verdicts(entries)]),
+            "",
+            *_table(_numbers()),
+            "",
+            END,
+        ]
+    )
+
+
+def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
+    """Title -> "reproduced: motion, JPEG; inconclusive: defocus"; just the verdict where it is about no one task."""
+    titles: dict[str, dict[str, list[str]]] = {}
+    for entry in entries:
+        of_title = titles.setdefault(entry.claim.title, {})
+        of_title.setdefault(entry.verdict.outcome, []).append(_plain(entry.claim.task))
+    rows = []
+    for title, outcomes in titles.items():
+        words = [
+            ": ".join(filter(None, (name, ", ".join(outcomes[name]))))
+            for name in _VERDICTS
+            if name in outcomes
+        ]
+        rows.append((title, "; ".join(words)))
+    return rows
+
+
+def _plain(task: str) -> str:
+    return {"jpeg": "JPEG", "super_resolution": "4×"}.get(task, task)
+
+
+def _numbers() -> list[tuple[str, ...]]:
+    """Means over images with their intervals: of y, of one step, and of the most steps of each task; heads first."""
+    heads: tuple[str, ...] = ()
+    rows = []
+    for task in _TASKS:
+        table = results.load(task, PROFILE).rows
+        names = ["psnr", *(name for name in table["metric"].unique() if name.startswith("lpips"))]
+        wanted = table[table["metric"].isin(names) & table["sampler"].isin([evaluation.INPUT, "indi"])]
+        means = evaluation.summary(wanted).set_index(["sampler", "steps", "metric"])
+        most = int(wanted["steps"].max())
+        for label, sampler, steps in (
+            ("y", evaluation.INPUT, 0),
+            ("InDI, 1 step", "indi", 1),
+            (f"InDI, {most} steps", "indi", most),
+        ):
+            found = [means.loc[(sampler, steps, name)] for name in names]
+            cells = [_interval(row, digits) for row, digits in zip(found, (1, 3), strict=False)]
+            rows.append((_plain(task) if label == "y" else "", label, *cells, str(int(found[0]["n"]))))
+        heads = ("task", "image", *map(_head, names), "images")
+    return [heads, *rows]
+
+
+def _head(name: str) -> str:
+    metric = metrics.describe(name)
+    return ", ".join(filter(None, (metric.label, metric.unit)))
+
+
+def _interval(row: pd.Series, digits: int) -> str:
+    mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    heads, *others = rows
+    return ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *others)]
