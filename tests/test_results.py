@@ -131,7 +131,7 @@ def test_a_figure_and_its_data(project: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), ROWS)
 
 
-def test_embedded_images_become_smaller_and_stay_the_same() -> None:
+def test_embedded_images_become_smaller_and_look_the_same() -> None:
     steps = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))
     pixels = (128 + steps.cumsum(axis=0) + steps.cumsum(axis=1)).clip(0, 255).astype(np.uint8)
     buffer = io.BytesIO()
@@ -142,7 +142,8 @@ def test_embedded_images_become_smaller_and_stay_the_same() -> None:
     found = re.search('image/webp;base64,(.*)"/></svg>', small)
     assert found
     again = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
-    np.testing.assert_array_equal(np.asarray(again), pixels)
+    error = np.asarray(again).astype(float) - pixels
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 30  # fine noise, the hardest case
 
 
 def test_coordinates_are_rounded_and_nothing_else() -> None:
