@@ -281,7 +281,7 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     show_default=True,
     help="N, the number of calls of F.",
 )
-@click.option("--sampler", default="indi", show_default=True, help="indi, naive or cold_diffusion.")
+@click.option("--sampler", default="indi", show_default=True, help="indi, naive, cold_diffusion; anchored.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
 )

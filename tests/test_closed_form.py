@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -157,6 +158,57 @@ def test_indi_has_the_least_error_with_the_right_law() -> None:
         assert closed_form.output_variance(g, s, sigma) == pytest.approx(s**2)
         least = 2 * s**2 * (1 - s / math.hypot(s, sigma))
         assert closed_form.mean_squared_error(g, s, sigma) == pytest.approx(least)
+
+
+@pytest.mark.parametrize(("lam", "name"), [(1.0, "indi"), (0.0, "cold_diffusion")])
+@pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (0.5, 2.0)])
+def test_the_family_holds_the_known_gains(lam: float, name: str, s: float, sigma: float) -> None:
+    limit = closed_form.limit_gain(name, s, sigma)
+    assert closed_form.family_limit_gain(lam, s, sigma) == pytest.approx(limit, rel=1e-9)
+    for n in (1, 2, 5, 50):
+        gain = closed_form.sampler_gain(name, n, s, sigma)
+        assert closed_form.family_gain(lam, n, s, sigma) == pytest.approx(gain, rel=1e-12)
+
+
+@pytest.mark.parametrize("lam", [-0.3, 0.0, 0.5, 0.8, 1.0, 1.3])
+@pytest.mark.parametrize("stop", [0.0, 0.35])
+@pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (0.5, 2.0)])
+def test_gains_of_the_family_tend_to_their_limit(lam: float, stop: float, s: float, sigma: float) -> None:
+    """First order: ten times the calls, a tenth of the distance."""
+    limit = closed_form.family_limit_gain(lam, s, sigma, stop)
+    near, far = (abs(closed_form.family_gain(lam, n, s, sigma, stop) - limit) for n in (4000, 400))
+    assert near < 1e-3
+    assert near == pytest.approx(far / 10, rel=0.1, abs=1e-6)
+
+
+def test_stopping_walks_the_best_trade_off() -> None:
+    """lam = 1: the limit in closed form, from the regression (stop at 1) to the right law (stop at 0)."""
+    for stop in (0.01, 0.3, 0.99):
+        a = closed_form.gaussian_gain(stop, 1.5, 0.7)
+        known = a * math.sqrt((1.5**2 + (stop * 0.7) ** 2) / (1.5**2 + 0.7**2))
+        assert closed_form.family_limit_gain(1.0, 1.5, 0.7, stop) == pytest.approx(known, rel=1e-9)
+
+
+@pytest.mark.parametrize("J", [0.0, 0.4, 1.0, 1.1])
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_small_steps_forget_as_their_limit(J: float, lam: float) -> None:
+    times = [0.9 - 0.7 * i / 20_000 for i in range(20_001)]
+    product = math.prod(closed_form.error_factor(lam, J, t, s) for t, s in pairwise(times))
+    assert product == pytest.approx(closed_form.error_limit(lam, J, 0.9, 0.2), rel=1e-3)
+
+
+@pytest.mark.parametrize("lam", [-0.3, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("t", "s"), [(0.9, 0.8), (0.9, 0.0), (0.5, 0.1)])
+def test_errors_of_lost_frequencies_grow_as_the_signal(lam: float, t: float, s: float) -> None:
+    """Exact F of a frequency that y has lost, without noise: J = 1 / (1 - t). No lambda and no step changes it."""
+    assert closed_form.error_factor(lam, 1 / (1 - t), t, s) == pytest.approx((1 - s) / (1 - t), rel=1e-12)
+
+
+def test_what_is_forgotten_by_hand() -> None:
+    assert closed_form.error_factor(1, 0, 0.8, 0.2) == pytest.approx(0.25)  # InDI, ignored by F: s/t
+    assert closed_form.error_factor(1, 1, 0.8, 0.2) == 1  # InDI, passed on by F: never forgotten
+    assert closed_form.error_factor(0, 0, 0.8, 0.2) == 1  # Cold Diffusion forgets nothing
+    assert closed_form.error_factor(0, 1, 0.8, 0.2) == pytest.approx(1.6)
 
 
 def test_unknown_sampler() -> None:

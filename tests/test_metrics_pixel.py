@@ -203,3 +203,27 @@ def test_bad_input_is_named() -> None:
         metrics.psnr(x, x, channel="Y")
     with pytest.raises(InDIError, match=r"border of 4 leave 8x8.*needs 11x11"):
         metrics.ssim(x, x, border=4)
+
+
+def noise_image(side: int = 128, seed: int = 0) -> Tensor:
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_first_octave_is_the_detail_ratio() -> None:
+    a, b = noise_image(), noise_image(seed=1).cumsum(-1)
+    ratio = metrics.octave_powers(a)[:, 0] / metrics.octave_powers(b)[:, 0]
+    torch.testing.assert_close(ratio, metrics.detail_ratio(a, b))
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_a_wave_lies_in_its_octave(k: int) -> None:
+    """A cosine of 0.75 of an octave's top frequency; the Hann window spreads it by two bins only."""
+    wave = torch.cos(2 * torch.pi * 0.75 * 2.0 ** -(k + 1) * torch.arange(128)).expand(1, 3, 128, 128)
+    power = metrics.octave_powers(wave)[0]
+    assert power[k] / power.sum() > 0.999
+
+
+def test_the_spectrum_error_counts_in_octaves() -> None:
+    x = noise_image()
+    assert metrics.per_image(["spectrum_gap"])["spectrum_gap"](x / 2, x).tolist() == pytest.approx([2, 2])
+    assert metrics.per_image(["spectrum_gap"])["spectrum_gap"](x, x).tolist() == [0, 0]

@@ -295,3 +295,98 @@ def test_unknown_names() -> None:
         samplers.uniform_times(0)
     with pytest.raises(InDIError, match="Did you mean 'constant'"):
         samplers.naive(lambda x, t: x, torch.zeros(1, 1), [1.0, 0.0], 0.1, "constnat")
+
+
+LAMBDAS = (-0.3, 0.0, 0.5, 0.8, 1.0, 1.3)
+
+
+@pytest.mark.parametrize(("lam", "name"), [(1.0, "indi"), (0.0, "cold_diffusion")])
+@pytest.mark.parametrize("eps", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_family_ends_in_the_two_samplers(lam: float, name: str, eps: float, seed: int) -> None:
+    """For any F, any steps: every state is that of InDI (lam = 1) or of Cold Diffusion (lam = 0)."""
+    F, y, times = random_restorer(seed), points(), random_times(seed)
+
+    def run(sample: samplers.Sampler) -> list[Tensor]:
+        visited: list[Tensor] = []
+        generator = torch.Generator().manual_seed(7)
+        x_0 = sample(F, y, times, eps, generator=generator, callback=lambda i, t, s, x, p: visited.append(x))
+        return [*visited, x_0]
+
+    expected = run(samplers.sampler(name))
+    for ours, theirs in zip(run(samplers.family(lam)), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("lam", LAMBDAS)
+def test_the_family_is_its_definition(lam: float) -> None:
+    """x_s = x_t + (t - s) [F - lam y_t - (1 - lam) x_1], with the y_t that state and prediction agree with."""
+    y, times, steps = points(), random_times(2), []
+    samplers.family(lam)(random_restorer(), y, times, callback=lambda *step: steps.append(step))
+    for (_, t, s, x_t, F), (_, _, _, x_s, _) in pairwise(steps):
+        y_t = (x_t - (1 - t) * F) / t
+        torch.testing.assert_close(x_t, (1 - t) * F + t * y_t)  # x_t lies on the line from F to y_t
+        torch.testing.assert_close(x_s, x_t + (t - s) * (F - lam * y_t - (1 - lam) * y), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("lam", LAMBDAS)
+@pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (0.3, 2.0), (5.0, 1.0)])
+@pytest.mark.parametrize(("n", "stop"), [(1, 0.0), (2, 0.0), (7, 0.0), (100, 0.0), (2, 0.3), (9, 0.6)])
+def test_gain_of_the_family(lam: float, s: float, sigma: float, n: int, stop: float) -> None:
+    one, times = torch.ones(1, 1, dtype=torch.float64), samplers.uniform_times(n)
+    gain = closed_form.family_gain(lam, n, s, sigma, stop)
+    assert samplers.family(lam, stop)(gaussian(s, sigma), one, times).item() == pytest.approx(gain, rel=1e-11)
+
+
+@pytest.mark.parametrize("lam", LAMBDAS)
+@pytest.mark.parametrize("J", [-0.2, 0.0, 0.6, 1.0, 1.1])
+def test_errors_are_forgotten_as_the_linear_model_says(lam: float, J: float) -> None:
+    """Two runs of one F, linear with slope J, that differ by an error in the state at t: its factor down to s."""
+    times, target = samplers.uniform_times(40), points(seed=4)
+
+    def F(x: Tensor, t: Tensor) -> Tensor:
+        return target + J * (x - target)
+
+    def run(error: float) -> list[Tensor]:
+        visited: list[Tensor] = []
+
+        def disturbed(x: Tensor, t: Tensor) -> Tensor:
+            # e enters the state through the first prediction alone
+            return F(x, t) + (error if float(t[0]) == 1 else 0.0)
+
+        samplers.family(lam)(disturbed, points(), times, callback=lambda i, t, s, x, p: visited.append(x))
+        return visited
+
+    ratios = [(b - a).mean().item() for a, b in zip(run(0.0), run(1e-3), strict=True)][1:]
+    for (before, after), (t, s) in zip(pairwise(ratios), pairwise(times[1:-1]), strict=True):
+        assert after / before == pytest.approx(closed_form.error_factor(lam, J, t, s), rel=1e-6)
+
+
+def test_the_family_refuses_what_it_has_no_rule_for() -> None:
+    with pytest.raises(InDIError, match="no rule"):
+        samplers.family(0.5)(random_restorer(), points(), [1.0, 0.0], 0.1, "brownian")
+    with pytest.raises(InDIError, match="finite"):
+        samplers.family(math.nan)
+    with pytest.raises(InDIError, match="below 1"):
+        samplers.family(1.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_stopping_returns_the_prediction_there(n: int) -> None:
+    """lam = 1: all steps but the last lie above `stop`, and the last returns its F; the first is at 1."""
+    steps: list = []
+    x_0 = samplers.family(1.0, 0.4)(
+        random_restorer(), points(), samplers.uniform_times(n), callback=lambda *step: steps.append(step)
+    )
+    times = [t for _, t, _, _, _ in steps]
+    assert times == pytest.approx([1 - 0.6 * i / n for i in range(n)])
+    torch.testing.assert_close(x_0, steps[-1][-1], rtol=0, atol=1e-13)
+    assert samplers.stopped([1.0, 0.5, 0.0], 0.0).tolist() == [1, 0.5, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 100])
+def test_our_sampler_has_its_closed_form(n: int) -> None:
+    one = torch.ones(1, 1, dtype=torch.float64)
+    gain = closed_form.family_gain(0.8, n, 1.5, 0.7, 0.2)
+    ours = samplers.sampler("anchored")(gaussian(1.5, 0.7), one, samplers.uniform_times(n))
+    assert ours.item() == pytest.approx(gain, rel=1e-12)

@@ -8,6 +8,7 @@ from indi.evaluation.measure import (
     changes,
     difference,
     evaluate,
+    in_precision,
     pairs,
     summary,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "changes",
     "difference",
     "evaluate",
+    "in_precision",
     "pairs",
     "summary",
 ]

@@ -27,6 +27,7 @@ from indi.method.samplers import Restorer, Sampler, sampler, uniform_times
 from indi.progress import progress
 from indi.records import results
 from indi.training import precision
+from indi.training.recipes import Precision
 
 INPUT = "input"
 """Stands in the column `sampler` for y itself, with 0 steps."""
@@ -172,7 +173,7 @@ def evaluate(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(F, nn.Module):
         F = F.to(device)
-    restore = _with_precision(F, device, precision.resolve(settings.precision, device))
+    restore = in_precision(F, device, settings.precision)
     size = (settings.crop, settings.crop) if settings.crop else None
     measured = metrics.per_image(metric_names, size)
     missing = metrics.missing(metric_names, size) | metrics.missing(set_names)
@@ -233,11 +234,13 @@ def evaluate(
     )
 
 
-def _with_precision(F: Restorer, device: torch.device, precision: str) -> Restorer:
-    """F computed in bf16 where `precision` asks for it; what it returns is float32 again."""
+def in_precision(F: Restorer, device: str | torch.device, allowed: Precision) -> Restorer:
+    """F computed in bf16 where that is allowed and fast (see `precision.resolve`); what it returns is float32 again."""
+    device = torch.device(device)
+    chosen = precision.resolve(allowed, device)
 
     def restore(x: Tensor, t: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bf16-mixed"):
             return F(x, t).to(x.dtype)
 
     return restore

@@ -118,6 +118,54 @@ def limit_gain(sampler: str, s: float, sigma: float) -> float:
     raise unknown("sampler", sampler, ("indi", "naive", "cold_diffusion"))
 
 
+def family_gain(lam: float, n: int, s: float, sigma: float, stop: float = 0.0) -> float:
+    """g with x_0 = g y for `samplers.family(lam)` and exact F, in the Gaussian model of `gaussian_gain`.
+
+    Args:
+        lam: 1 is InDI, 0 Cold Diffusion.
+        n: calls of F, at least 1.
+        s, sigma: standard deviations of x and of the noise in y.
+        stop: 0 for n equal steps; else the times before the last are drawn together into [stop, 1].
+    """
+    times = [1 - (1 - stop) * i / n for i in range(n)]
+    g = 1.0
+    for t, later in zip(times, [*times[1:], 0.0], strict=True):
+        a_g = gaussian_gain(t, s, sigma) * g
+        g += (t - later) * (lam * (a_g - g) / t + (1 - lam) * (a_g - 1))
+    return g
+
+
+def family_limit_gain(lam: float, s: float, sigma: float, stop: float = 0.0) -> float:
+    """The limit of `family_gain` as n grows.
+
+    dg/dt = p g + 1 - lam with p = lam (1 - a_t) / t - (1 - lam) a_t and g(1) = 1, by its integrating factor
+    exp(-P), P = lam/2 log(s^2 + t^2 sigma^2) - (1 - lam) (s/sigma) arctan(t sigma / s); from `stop` on, one step.
+    For lam = 1 the limit is a_stop sqrt((s^2 + stop^2 sigma^2) / (s^2 + sigma^2)).
+    """
+
+    def log_factor(t: float) -> float:
+        return lam / 2 * math.log(s**2 + t**2 * sigma**2) - (1 - lam) * s / sigma * math.atan(t * sigma / s)
+
+    inner = math.exp(-log_factor(1.0)) - (1 - lam) * quad(lambda t: math.exp(-log_factor(t)), stop, 1.0)[0]
+    g = math.exp(log_factor(stop)) * inner
+    a_g = gaussian_gain(stop, s, sigma) * g
+    return g + lam * (a_g - g) + stop * (1 - lam) * (a_g - 1)
+
+
+def error_factor(lam: float, J: float, t: float, s: float) -> float:
+    """e_s / e_t for an error e_t of the state that F answers with J e_t, in one step of `samplers.family(lam)`.
+
+    1 - (t - s) (lam (1 - J) / t - (1 - lam) J): InDI forgets what F ignores (J = 0) as s/t and keeps what F
+    passes on (J = 1); Cold Diffusion keeps the former and lets the latter grow as 1 + t - s.
+    """
+    return 1 - (t - s) * (lam * (1 - J) / t - (1 - lam) * J)
+
+
+def error_limit(lam: float, J: float, t: float, s: float) -> float:
+    """e_s / e_t of `error_factor` over many small steps with the same J: (s/t)^(lam (1-J)) exp((1-lam) J (t-s))."""
+    return (s / t) ** (lam * (1 - J)) * math.exp((1 - lam) * J * (t - s))
+
+
 def output_variance(gain: float, s: float, sigma: float) -> float:
     """Variance of x_0 = gain * y in the Gaussian model; s^2 would be the right one."""
     return gain**2 * (s**2 + sigma**2)

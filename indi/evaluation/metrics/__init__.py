@@ -15,7 +15,7 @@ from indi.evaluation.metrics.intervals import (
 )
 from indi.evaluation.metrics.naturalness import niqe
 from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
-from indi.evaluation.metrics.pixel import blockiness, detail_ratio, luma, psnr, quantise, ssim
+from indi.evaluation.metrics.pixel import blockiness, detail_ratio, luma, octave_powers, psnr, quantise, ssim
 from indi.evaluation.metrics.registry import DEFAULT, Metric, describe, missing, per_image, resolve
 from indi.evaluation.metrics.sets import (
     SetDistance,
@@ -55,6 +55,7 @@ __all__ = [
     "luma",
     "missing",
     "niqe",
+    "octave_powers",
     "paired_difference",
     "patch_size",
     "patches",

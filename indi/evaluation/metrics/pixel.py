@@ -137,8 +137,33 @@ def blockiness(restored: Tensor) -> Tensor:
     return torch.where(ratio.isinf(), torch.full_like(ratio, torch.nan), ratio)
 
 
+def octave_powers(x: Tensor, octaves: int = 4) -> Tensor:
+    """Power of an image in each octave of spatial frequency, the finest first: (B, C, H, W) -> (B, octaves).
+
+    Octave k holds the radial frequencies from 2^-(k+2) to 2^-(k+1) cycles per pixel. Window and units are
+    those of the detail ratio, which is the first octave's power over that of the truth.
+    """
+    return torch.stack([_octave(x.to(torch.float64), 2.0**-k / 2) for k in range(octaves)], dim=1)
+
+
+def spectrum_gap(restored: Tensor, truth: Tensor) -> Tensor:
+    """How wrong the power of the four finest octaves is: the mean of |log2(power / that of the truth)|, (B,).
+
+    0 is right, 1 a factor of two on average, too much or too little. Infinite where an octave is empty in one
+    of the two images only; NaN where it is empty in both. Arguments and errors as `detail_ratio`; the images
+    must have 32x32 pixels for the coarsest octave to hold enough frequencies.
+    """
+    restored, truth = _planes(restored, truth, "rgb", 0, smallest=4 * SMALLEST_SPECTRUM)
+    return torch.log2(octave_powers(restored) / octave_powers(truth)).abs().mean(1)
+
+
 def _top_octave(x: Tensor) -> Tensor:
     """Mean power per pixel from 1/4 to 1/2 cycle per pixel, (B,); mere rounding errors are 0."""
+    return _octave(x, 0.5)
+
+
+def _octave(x: Tensor, top: float) -> Tensor:
+    """Mean power per pixel from `top` / 2 to `top` cycles per pixel, (B,); mere rounding errors are 0."""
     height, width = x.shape[-2:]
     rows = torch.hann_window(height, dtype=x.dtype, device=x.device)
     columns = torch.hann_window(width, dtype=x.dtype, device=x.device)
@@ -147,7 +172,7 @@ def _top_octave(x: Tensor) -> Tensor:
         torch.fft.fftfreq(height, dtype=x.dtype, device=x.device)[:, None],
         torch.fft.fftfreq(width, dtype=x.dtype, device=x.device),
     )
-    band = (radius >= 0.25) & (radius <= 0.5)
+    band = (radius >= top / 2) & (radius <= top)
     power = torch.fft.fft2(centred).abs().square()[..., band].sum(dim=(1, 2)) / (height * width)
     return torch.where(power > 1e-20, power, torch.zeros_like(power))
 

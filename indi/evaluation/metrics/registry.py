@@ -115,6 +115,15 @@ _ENTRIES = (
     Metric(
         "blockiness", "blockiness", "", "lower", _blockiness, "", _side("blockiness", pixel.SMALLEST_GRID)
     ),
+    Metric(
+        "spectrum_gap",
+        "error of the spectrum",
+        "",
+        "lower",
+        pixel.spectrum_gap,
+        "",
+        _side("the error of the spectrum", 4 * pixel.SMALLEST_SPECTRUM),
+    ),
     _lpips("alex"),
     _lpips("squeeze"),
     Metric("niqe", "NIQE", "", "lower", _niqe, "niqe", naturalness.why_too_small),
