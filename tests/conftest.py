@@ -50,6 +50,8 @@ def generator() -> torch.Generator:
 def _same_global_state() -> Iterator[None]:
     """Tests neither depend on nor leave behind torch's global random state and thread count."""
     threads = torch.get_num_threads()
+    # a test that imports a kernel would turn progress bars on for those after it
+    os.environ.setdefault("INDI_PROGRESS", "0")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield

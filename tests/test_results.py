@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from indi import numerics
+from indi.data import datasets
 from indi.errors import InDIError
 from indi.records import results
 
@@ -131,18 +132,18 @@ def test_a_figure_and_its_data(project: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), ROWS)
 
 
-def test_embedded_images_become_smaller_and_stay_the_same() -> None:
-    steps = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))
-    pixels = (128 + steps.cumsum(axis=0) + steps.cumsum(axis=1)).clip(0, 255).astype(np.uint8)
+def test_embedded_images_become_smaller_and_look_the_same() -> None:
+    pixels = datasets.load("embedded", "evaluate").images[0][64:192, 128:256]
     buffer = io.BytesIO()
-    Image.fromarray(np.dstack([pixels, np.full((64, 64), 255, np.uint8)])).save(buffer, "PNG")
+    Image.fromarray(np.dstack([pixels, np.full((128, 128), 255, np.uint8)])).save(buffer, "PNG")
     svg = f'<svg><image xlink:href="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"/></svg>'
     small = results.compact(svg)
     assert len(small) < 0.9 * len(svg)
     found = re.search('image/webp;base64,(.*)"/></svg>', small)
     assert found
     again = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
-    np.testing.assert_array_equal(np.asarray(again), pixels)
+    error = np.asarray(again).astype(float) - pixels
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 35
 
 
 def test_coordinates_are_rounded_and_nothing_else() -> None:

@@ -153,7 +153,7 @@ def test_an_interrupted_run_leaves_nothing(project: Path, number: signal.Signals
                 time.sleep(0.05)
             kernel = int(pid.read_text())
             process.send_signal(number)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=180)
         finally:
             process.kill()
 
