@@ -21,6 +21,6 @@ def report(event: str, what: str) -> None:
 
 def progress(items: Iterable[Any] | None = None, **options: Any) -> tqdm:
     """A tqdm bar on a terminal and in a live notebook, silent in logs and with INDI_PROGRESS=0."""
-    interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+    interactive = sys.stderr.isatty() or "ipykernel.kernelapp" in sys.modules  # that of a live kernel
     silent = os.environ.get("INDI_PROGRESS") == "0" or not interactive
     return tqdm(items, disable=silent, dynamic_ncols=True, **options)
