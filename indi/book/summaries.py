@@ -228,7 +228,8 @@ def _how_sure(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
     names = [name for entry in entries if entry.claim.chapter == notebook for name in entry.claim.tables]
     for table in filter(None, (_table(name, profile) for name in dict.fromkeys(names))):
         made = table.provenance
-        if made.get("trainings") and made.get("notebook") == notebook:
+        # without the metrics' weights a table of distances has no rows
+        if made.get("trainings") and made.get("notebook") == notebook and len(table.rows):
             of_sets = "image" not in table.rows
             count = int(table.rows["images"].max()) if of_sets else table.rows["image"].nunique()
             sure = ledger.rests_on(made["trainings"], count)
