@@ -327,6 +327,29 @@ def test_the_budget_is_that_of_indi() -> None:
     assert {name for name in ours if ours[name] != theirs[name]} == {"method", "eps", "schedule", "p_t"}
 
 
+def test_v_holds_the_noise_and_x() -> None:
+    """x = l z - sqrt(1 - l^2) v and n = sqrt(1 - l^2) z + l v (Salimans and Ho 2022, Sec. 4 and App. D)."""
+    generator = torch.Generator().manual_seed(0)
+    x, y, noise = (torch.randn(4, 3, 8, 8, generator=generator, dtype=torch.float64) for _ in range(3))
+    level = torch.tensor([0.0, 0.3, 0.9, 1.0], dtype=torch.float64)
+    inputs, _, v = cddpm.training_example(x, y, level, noise, "v")
+    z, wide = inputs[:, :3], level.view(-1, 1, 1, 1)
+    assert torch.allclose(wide * z - (1 - wide**2).sqrt() * v, x)
+    predicted = cddpm.predictor(lambda *_: v, "v")(z, y, level)
+    assert torch.allclose(predicted, noise)
+    assert torch.allclose(v[0], -x[0])
+    assert torch.allclose(v[3], noise[3])
+
+
+def test_v_at_the_same_budget(project: Path) -> None:
+    base = recipes.ablation("jpeg", "smoke", seed=4)
+    ours, theirs = recipes.as_dict(base), recipes.as_dict(recipes.conditional(base, "v"))
+    changed = {name for name in ours if ours[name] != theirs[name]}
+    assert changed == {"method", "eps", "schedule", "p_t", "output"}
+    recipe = recipes.conditional(recipes.changed(base, steps=2, batch_size=2, crop=16, channels=4), "v")
+    assert training.train(recipe).log["loss"].notna().all()
+
+
 @pytest.mark.parametrize("output", ["direct", "velocity"])
 @pytest.mark.parametrize("p", [1, 2])
 def test_first_loss_is_worked_out_by_hand(project: Path, p: int, output: Output) -> None:
@@ -356,9 +379,11 @@ def test_the_network_sees_the_noisy_x_and_the_clean_y(project: Path, monkeypatch
     seen: list[tuple[Tensor, ...]] = []
     original = cddpm.training_example
 
-    def watch(x: Tensor, y: Tensor, level: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def watch(
+        x: Tensor, y: Tensor, level: Tensor, noise: Tensor, prediction: cddpm.Prediction
+    ) -> tuple[Tensor, Tensor, Tensor]:
         seen.append((x, y, level, noise))
-        return original(x, y, level, noise)
+        return original(x, y, level, noise, prediction)
 
     monkeypatch.setattr(cddpm, "training_example", watch)
     recipe = small(steps=2)

@@ -76,7 +76,9 @@ def test_a_bad_value_is_one_line_with_field_and_value(field: str, value: Any) ->
     assert "\n" not in said
     assert {"p_t": "time distribution", "schedule": "schedule"}.get(field, field) in said
     assert repr(value) in said or "item" in said
-    for choice in {"output": ("velocity", "residual", "direct"), "method": ("indi", "cddpm")}.get(field, ()):
+    for choice in {"output": ("velocity", "residual", "direct"), "method": ("indi", "cddpm", "cddpm_v")}.get(
+        field, ()
+    ):
         assert choice in said
 
 

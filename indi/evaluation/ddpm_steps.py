@@ -30,17 +30,19 @@ KEYS = ["sampler", "schedule", "steps", "metric"]
 
 
 def methods(
-    samplers: Sequence[str] = tuple(cddpm.SAMPLERS), schedules: Sequence[str] = tuple(cddpm.SCHEDULES)
+    samplers: Sequence[str] = tuple(cddpm.SAMPLERS),
+    schedules: Sequence[str] = tuple(cddpm.SCHEDULES),
+    prediction: cddpm.Prediction = "noise",
 ) -> dict[str, Method]:
     """ "sampler:schedule" -> what `evaluation.evaluate` takes as a method of F, for every pair of the two."""
     return {
-        f"{sampler}:{schedule}": Method(_of_network(sampler), partial(cddpm.levels, schedule))
+        f"{sampler}:{schedule}": Method(_of_network(sampler, prediction), partial(cddpm.levels, schedule))
         for sampler in samplers
         for schedule in schedules
     }
 
 
-def _of_network(name: str) -> Sampler:
+def _of_network(name: str, prediction: cddpm.Prediction) -> Sampler:
     """A sampler of the DDPM in the signature of InDI's: `times` are the levels, eps and schedule do not apply."""
 
     def sample(
@@ -52,7 +54,7 @@ def _of_network(name: str) -> Sampler:
         generator: Generators | None = None,
         callback: Callback | None = None,
     ) -> Tensor:
-        return cddpm.SAMPLERS[name](cddpm.predictor(F), y, times, generator, callback)
+        return cddpm.SAMPLERS[name](cddpm.predictor(F, prediction), y, times, generator, callback)
 
     return sample
 

@@ -6,8 +6,9 @@ The forward process, in the convention of a continuous noise level, is
 
 (Ho et al. 2020, Eq. 4). The level l is 1 for the clean x and nearly 0 for pure noise, so it runs the
 other way than t. Schedules are computed in float64. The network is InDI's with six input channels: the noisy
-image and y side by side. It returns the noise, and is conditioned on the noise level in place of t. The
-samplers, from noise and y to a restored x_0 in N calls of the noise predictor, are the DDPM's own and DDIM;
+image and y side by side. It returns the noise n, as in the paper, or v = l n - sqrt(1 - l^2) x (Salimans and Ho
+2022, Sec. 4), which stays well defined at both ends of the process, and is conditioned on the noise level in place
+of t. The samplers, from noise and y to a restored x_0 in N calls of the noise predictor, are the DDPM's own and DDIM;
 they have one signature, and the predictor is any callable n(z, y, level).
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -48,14 +49,22 @@ def noisy(x: Tensor, level: Tensor, noise: Tensor) -> Tensor:
     return level * x + ((1 - level) * (1 + level)).sqrt() * noise
 
 
-def training_example(x: Tensor, y: Tensor, level: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(inputs, level, target): the network sees (z, y), 6 channels, and the level, and is to return the noise.
+Prediction = Literal["noise", "v"]
+"""What the network returns."""
+
+
+def training_example(
+    x: Tensor, y: Tensor, level: Tensor, noise: Tensor, prediction: Prediction = "noise"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(inputs, level, target): the network sees (z, y), 6 channels, and the level, and is to return the noise or v.
 
     Args:
         x, y: clean and degraded images, (B, 3, H, W), in [-1, 1]; y is not perturbed.
         level, noise: as `noisy` takes them.
     """
-    return torch.cat([noisy(x, level, noise), y], dim=1), level, noise
+    # v is the noise of the process in which x and the noise have changed places
+    target = noise if prediction == "noise" else noisy(noise, level, -x)
+    return torch.cat([noisy(x, level, noise), y], dim=1), level, target
 
 
 def training_levels() -> TimeDistribution:
@@ -165,11 +174,15 @@ class LevelSampler(Protocol):
     ) -> Tensor: ...
 
 
-def predictor(network: Restorer) -> NoisePredictor:
-    """The noise predictor of a network that sees z and y side by side, (B, 6, H, W), and the level."""
+def predictor(network: Restorer, prediction: Prediction = "noise") -> NoisePredictor:
+    """The noise predictor of a network that sees z and y side by side, (B, 6, H, W), and the level.
+
+    From v it is n = l v + sqrt(1 - l^2) z.
+    """
 
     def predict(z: Tensor, y: Tensor, level: Tensor) -> Tensor:
-        return network(torch.cat([z, y], dim=1).contiguous(memory_format=torch.channels_last), level)
+        found = network(torch.cat([z, y], dim=1).contiguous(memory_format=torch.channels_last), level)
+        return found if prediction == "noise" else noisy(found, level, z)
 
     return predict
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -91,13 +92,16 @@ def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
             f"are here: at most --devices {there}, or torchrun over several machines (book/rerun.md)."
         )
     try:
-        return lf.Fabric(
-            accelerator=accelerator,
-            devices=execution.devices,
-            strategy="ddp" if execution.devices > 1 else "auto",
-            precision=precision.resolve(recipe.precision, torch.device(accelerator)),
-            loggers=_tensorboard(folder),
-        )
+        with warnings.catch_warnings():
+            # where Slurm is installed Fabric asks for srun; one process or torchrun's need none
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
+            return lf.Fabric(
+                accelerator=accelerator,
+                devices=execution.devices,
+                strategy="ddp" if execution.devices > 1 else "auto",
+                precision=precision.resolve(recipe.precision, torch.device(accelerator)),
+                loggers=_tensorboard(folder),
+            )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise InDIError(
             f"accelerator {accelerator!r} with {execution.devices} device(s) cannot be used here: "

@@ -78,6 +78,7 @@ def _items() -> Iterator[Item]:
             yield Item("b: eps, 4x", main_recipe("super_resolution", seed, eps=eps), 3_000)
         for p_t in ("linear_0", "linear_0.5", "linear_1.0", "bias_t1", "bias_t0", "bias_t0_t1"):
             yield Item("b: p(t), JPEG", main_recipe("jpeg", seed, p_t=p_t), 1_500)
+    yield Item("c: conditional DDPM", conditional(main_recipe("jpeg"), "v"), 3_000)
     yield Item("c: conditional DDPM", conditional(main_recipe("jpeg")), 10_000)
     for task in ("jpeg", "super_resolution"):
         yield Item("d: width", main_recipe(task, channels=8), 12_000)

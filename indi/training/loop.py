@@ -234,11 +234,10 @@ def _step(
 
     # As blurs, times and noise are drawn for the whole batch, so that one process and many train on the same.
     mine = slice(fabric.global_rank, None, fabric.world_size)
-    conditional = recipe.method == "cddpm"
-    times = cddpm.training_levels() if conditional else time_distribution(recipe.p_t)
+    times = cddpm.training_levels() if recipe.conditional else time_distribution(recipe.p_t)
     t = times.sample(recipe.batch_size, generator(_TIMES))[mine]
     noise = None
-    if recipe.eps > 0 or conditional:
+    if recipe.eps > 0 or recipe.conditional:
         whole = x.new_empty(recipe.batch_size, *x.shape[1:])
         noise = randn_like(whole, generator(_NOISE))[mine]
     inputs, t, target = objective(recipe, x, y, t, noise)

@@ -1,4 +1,4 @@
-"""What a step minimises: Eq. 9, or for the conditional DDPM the error of the noise."""
+"""What a step minimises: Eq. 9, or for the conditional DDPM the error of the noise or of v."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def objective(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What the network sees and what it is to return: (inputs, time, target).
 
-    InDI (Eq. 9): (x_t, t, x). The conditional DDPM: (z beside y, level, noise), t being the level.
+    InDI (Eq. 9): (x_t, t, x). The conditional DDPM: (z beside y, level, noise or v), t being the level.
     """
-    if recipe.method == "cddpm":
+    if recipe.conditional:
         assert noise is not None
-        return cddpm.training_example(x, y, t, noise)
+        return cddpm.training_example(x, y, t, noise, "v" if recipe.method == "cddpm_v" else "noise")
     return interpolate(x, y, t, noise, recipe.eps, recipe.schedule), t, x
 
 
