@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from indi.errors import InDIError
+from indi.evaluation import metrics
 from indi.evaluation.metrics import (
     Interval,
     bootstrap_interval,
@@ -152,3 +153,38 @@ def test_an_exact_zero_is_a_number_with_bounds() -> None:
 @pytest.mark.parametrize("n", [12, 300])
 def test_the_tail_inverts_the_quantile(n: int) -> None:
     assert tail(quantile(0.99, n), n) == pytest.approx(0.01)
+
+
+# --- over images and seeds -------------------------------------------------------------------------
+
+
+def test_one_source_of_chance_gives_students_interval() -> None:
+    """Alike in all trainings, or alike for all images: Student's interval of what differs, as in `scipy.stats`."""
+    values = np.random.default_rng(0).normal(size=7)
+    expected = stats.t.interval(0.95, 6, loc=values.mean(), scale=stats.sem(values))
+    for table in (np.repeat(values[:, None], 3, axis=1), np.repeat(values[None], 12, axis=0)):
+        found = metrics.interval_over_seeds(table)
+        assert (found.low, found.high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("by_seed", "rest"), [(0.0, 0.5), (0.3, 0.5), (1.0, 0.1)])
+def test_coverage_over_images_and_seeds(by_seed: float, rest: float) -> None:
+    """Simulated: 32 images, three seeds; the truth lies inside about as often as it says.
+
+    With two degrees of freedom Satterthwaite's are a little hopeful: 93.5 % where seeds decide.
+    """
+    generator = np.random.default_rng(1)
+    inside, trials = 0, 1500
+    for _ in range(trials):
+        table = generator.normal(size=(32, 1)) + by_seed * generator.normal(size=(1, 3))
+        found = metrics.interval_over_seeds(table + rest * generator.normal(size=(32, 3)))
+        inside += found.low < 0 < found.high
+    assert inside / trials > 0.925
+
+
+def test_over_seeds_nothing_is_invented() -> None:
+    assert metrics.interval_over_seeds(np.zeros((5, 3))) == metrics.Interval(0.0, 0.0, 0.0, 5, 3)
+    one = np.random.default_rng(2).normal(size=(40, 1))
+    assert metrics.interval_over_seeds(one) == metrics.interval_of_mean(one)
+    with pytest.raises(InDIError, match="images, trainings"):
+        metrics.interval_over_seeds(np.zeros(4))

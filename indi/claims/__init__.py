@@ -6,8 +6,9 @@ images. A claim is judged by the metric that the paper's sentence names first (L
 stand beside it. Where any of k comparisons could decide a verdict, their intervals are widened to 1 - 0.05 / k
 (Bonferroni); where all must agree, as for "they do not differ", those of 95 % suffice (intersection-union test). So
 a claim has a chance of at most 5 % to be decided wrongly by the choice of images, as far as the intervals cover what
-they should; `Entry.corrected` is what stands when all claims together are to have it (Holm). Intervals cover the
-choice of images, not that of the training's seed. The smoke profile decides no empirical claim, nor do fewer than
+they should; `Entry.corrected` is what stands when all claims together are to have it (Holm). Where a
+recipe was trained with several seeds, intervals cover other images and other seeds (a two-way analysis of variance);
+with one, they cover the choice of images alone. The smoke profile decides no empirical claim, nor do fewer than
 10 images.
 """
 

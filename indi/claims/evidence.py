@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import Literal
 
@@ -65,6 +66,8 @@ class Number:
         sign: +1 where larger is in favour of the claim, -1 where smaller is.
         difference: a difference, shown with its sign, not a level.
         at: what the interval is held against, where that is not zero.
+        seeds: trainings of each recipe; with more than one the interval covers the seed, too.
+        freedom: degrees of freedom of its standard error, where they are not those of n images.
     """
 
     what: str
@@ -76,6 +79,12 @@ class Number:
     sign: int = 1
     difference: bool = True
     at: float = 0.0
+    seeds: int = 1
+    freedom: float | None = None
+
+    @property
+    def _count(self) -> float:
+        return self.n if self.freedom is None else self.freedom + 1
 
     @property
     def better(self) -> bool:
@@ -93,31 +102,40 @@ class Number:
         if self.value == self.at:
             return 0.0
         side = self.high - self.value if self.value < self.at else self.value - self.low
-        error = side / quantile(self.confidence, self.n)
+        error = side / quantile(self.confidence, self._count)
         return math.copysign(math.inf, self.value - self.at) if error == 0 else (self.value - self.at) / error
 
     @property
     def p(self) -> float:
         """The error at which the interval would just touch `at`, times the size of its family; `LEAST_P` to 1."""
-        return min(1.0, max(LEAST_P, tail(abs(self.errors), self.n) * ERROR / (1 - self.confidence)))
+        return min(1.0, max(LEAST_P, tail(abs(self.errors), self._count) * ERROR / (1 - self.confidence)))
 
     @property
     def smallest(self) -> float:
         """The smallest difference from `at` that an interval so long shows in 80 % of the cases."""
         half = (self.high - self.low) / 2
-        return half * (1 + NormalDist().inv_cdf(POWER) / quantile(self.confidence, self.n))
+        return half * (1 + NormalDist().inv_cdf(POWER) / quantile(self.confidence, self._count))
 
     @property
     def images_needed(self) -> float:
-        """How many images would show a difference as large as the measured one, in 80 % of the cases."""
+        """How many images would show a difference as large as the measured one, in 80 % of the cases.
+
+        Infinite where nothing says so: there is no difference, or more images leave what another seed changes.
+        """
         distance = abs(self.value - self.at)
-        return math.inf if distance == 0 else math.ceil(self.n * (self.smallest / distance) ** 2)
+        return (
+            math.inf
+            if distance == 0 or self.seeds > 1
+            else math.ceil(self.n * (self.smallest / distance) ** 2)
+        )
 
     def text(self) -> str:
-        """ "LPIPS (squeeze), 5 steps against 1: -0.011 [-0.014, -0.008], n = 100"."""
+        """ "LPIPS (squeeze), 5 steps against 1: -0.011 [-0.014, -0.008], n = 100"; with ", 3 trainings" of several."""
         plus = "+" if self.difference else ""
         bounds = "" if math.isnan(self.low) else f" [{self.low:{plus}.4g}, {self.high:{plus}.4g}]"
-        return f"{self.what}: {self.value:{plus}.4g}{bounds}" + (f", n = {self.n}" if self.n else "")
+        count = f", n = {self.n}" if self.n else ""
+        trainings = f", {self.seeds} trainings" if self.seeds > 1 else ""
+        return f"{self.what}: {self.value:{plus}.4g}{bounds}{count}{trainings}"
 
 
 @dataclass(frozen=True)
@@ -189,7 +207,8 @@ class Measured:
     """Rows per image and distances between sets, compared alike.
 
     Attributes:
-        rows: columns image, sampler, steps, metric, value; repeated trainings are averaged per image.
+        rows: columns image, sampler, steps, metric, value; and seed where a recipe was trained several times:
+            means are then over all of them, intervals over other images and other seeds.
         sets: columns sampler, steps, metric, value, low, high, images, and, where they were stored, floor and
             resamples, as `evaluation.evaluate` gives them; None where not measured.
     """
@@ -243,8 +262,27 @@ class Measured:
 
     def values(self, metric: str, key: Key) -> pd.Series:
         """One value per image, repeated trainings averaged; empty for a distance between sets."""
+        return self.by_seed(metric, key).mean(axis=1)
+
+    def by_seed(self, metric: str, key: Key) -> pd.DataFrame:
+        """One value per image (rows) and training (columns); empty for a distance between sets."""
         here = _at(self.rows, metric, key)
-        return here.groupby("image", sort=False)["value"].mean()
+        if "seed" not in here:
+            here = here.assign(seed=0)
+        return here.groupby(["image", "seed"], sort=False)["value"].mean().unstack()
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Those of the trainings, as far as the rows tell them apart."""
+        source = self.rows if len(self.rows) or self.sets is None else self.sets
+        return sorted(source["seed"].unique()) if "seed" in source else [0]
+
+    def of_seed(self, seed: int) -> Measured:
+        """The part of one training."""
+        parts = (self.rows, self.sets)
+        rows, sets = (p if p is None or "seed" not in p else p[p["seed"] == seed] for p in parts)
+        assert rows is not None
+        return Measured(rows, sets)
 
     def compare(self, metric: str, a: Key, b: Key, family: int = 1, logs: bool = False) -> Number:
         """a - b, positive in favour of a claim that a is better; arguments as `contrast`."""
@@ -275,13 +313,14 @@ class Measured:
             worse: the claim is about a loss: large in its favour where large is worse.
         """
         confidence = 1 - ERROR / family
-        values = [self.values(metric, key) for _, key in terms]
+        values = [self.by_seed(metric, key) for _, key in terms]
         if all(len(one) for one in values):
-            table = pd.concat(values, axis=1, join="inner")
+            table = pd.concat(values, axis=1, join="inner", keys=range(len(values)))
             table = np.log(table.where(table > 0)) if logs else table
-            weights = [weight for weight, _ in terms]
             with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations
-                found = metrics.interval_of_mean((table * weights).sum(axis=1, skipna=False), confidence)
+                sums = sum(weight * table[i] for i, (weight, _) in enumerate(terms))
+            shared = [seed for seed in values[0] if all(seed in one for one in values)]
+            found = metrics.interval_over_seeds(sums[shared], confidence)
         else:
             mean = sum(weight * self.mean(metric, key) for weight, key in terms)
             counts = {self.distance(metric, key).n for _, key in terms}
@@ -291,12 +330,14 @@ class Measured:
                     f"{metrics.describe(metric).label} of sets of unequal size ({', '.join(map(str, sorted(counts)))})"
                 )
             if self.pairs(metric):
-                drawn = sum(weight * self.drawn(metric, key) for weight, key in terms)
-                found = spread(mean, np.asarray(drawn), n, confidence)
+                each = [self.of_seed(seed) for seed in self.seeds]
+                levels = np.array([sum(w * one.mean(metric, key) for w, key in terms) for one in each])
+                drawn = np.array([sum(w * one.drawn(metric, key) for w, key in terms) for one in each])
+                found = spread(mean, drawn, levels, n, confidence)
             else:
                 found = independent([self.distance(metric, key) for _, key in terms], mean, confidence)
         side = -sign(metric) if worse else sign(metric)
-        return Number(what, found.mean, found.low, found.high, found.n, confidence, side)
+        return _number(what, found, confidence, side)
 
     def pairs(self, metric: str) -> bool:
         """Whether settings can be compared as pairs: always per image, between sets with stored resamples."""
@@ -335,25 +376,24 @@ class Measured:
         Raises:
             OutOfReach: the curves share no range of PSNR.
         """
-        points = {}
-        for side, keys in (("a", a), ("b", b)):
-            for axis in ("psnr", metric):
-                level = [[self.mean(axis, key), *self.drawn(axis, key)] for key in keys]
-                points[side, axis] = np.array(level).T
-        heights = np.array(
-            [
-                _height(points["a", "psnr"][r], points["a", metric][r], points["b", "psnr"][r], points["b", metric][r])
-                for r in range(len(points["a", "psnr"]))
-            ]
-        )  # fmt: skip
-        if np.isnan(heights[0]):
+        heights = np.array([self.of_seed(seed)._heights(metric, a, b) for seed in self.seeds])
+        if np.isnan(heights[:, 0]).any():
             raise OutOfReach("the two curves share no range of PSNR")
         n = len(self.values("psnr", a[0]))
         confidence = 1 - ERROR / family
-        found = spread(heights[0], heights[1:], n, confidence)
+        found = spread(float(heights[:, 0].mean()), heights[:, 1:], heights[:, 0], n, confidence)
         label = f"{metrics.describe(metric).label}, {what} at equal PSNR"
-        favour = -sign(metric) if worse else sign(metric)
-        return Number(label, found.mean, found.low, found.high, n, confidence, favour)
+        return _number(label, found, confidence, -sign(metric) if worse else sign(metric))
+
+    def _heights(self, metric: str, a: Sequence[Key], b: Sequence[Key]) -> list[float]:
+        """That height itself, then in every resample."""
+        points = {
+            (side, axis): np.array([[self.mean(axis, key), *self.drawn(axis, key)] for key in keys]).T
+            for side, keys in (("a", a), ("b", b))
+            for axis in ("psnr", metric)
+        }
+        order = (("a", "psnr"), ("a", metric), ("b", "psnr"), ("b", metric))
+        return [_height(*curves) for curves in zip(*(points[name] for name in order), strict=True)]
 
     def mean(self, metric: str, key: Key) -> float:
         """Over images, or the distance between sets."""
@@ -363,9 +403,9 @@ class Measured:
     def interval(self, metric: str, key: Key, family: int = 1) -> Interval:
         """As `mean`, with its interval; `family` as in `compare`."""
         confidence = 1 - ERROR / family
-        values = self.values(metric, key)
+        values = self.by_seed(metric, key)
         if len(values):
-            return metrics.interval_of_mean(values, confidence)
+            return metrics.interval_over_seeds(values, confidence)
         found = self.distance(metric, key)
         return independent([found], found.mean, confidence)
 
@@ -412,15 +452,41 @@ def _height(xa: np.ndarray, ya: np.ndarray, xb: np.ndarray, yb: np.ndarray) -> f
     return float(((gap[1:] + gap[:-1]) / 2 * np.diff(x)).sum() / (high - low))
 
 
-def spread(value: float, drawn: np.ndarray, n: int, confidence: float) -> Interval:
+def spread(value: float, drawn: np.ndarray, levels: np.ndarray, n: int, confidence: float) -> Interval:
     """A number of a whole set with the interval of its standard error over resamples; exact zero is [0, 0].
 
-    Percentiles would not do: a resample repeats images, which shifts distances between sets.
+    Percentiles would not do: a resample repeats images, which shifts distances between sets. Of several trainings
+    the variance of the resamples' mean is that of the images, and of `levels` that of the seeds; what both hold,
+    the spread of the trainings within a resample, is taken off once.
+
+    Args:
+        value: the mean of `levels`.
+        drawn: in every common resample of the images, (trainings, resamples).
+        levels: on the images themselves, (trainings,).
     """
+    seeds = len(levels)
     if n < 2 or np.isnan(drawn).any():
-        return Interval(value, math.nan, math.nan, n)
-    half = quantile(confidence, n) * float(np.std(drawn, ddof=1))
-    return Interval(value, value - half, value + half, n)
+        return Interval(value, math.nan, math.nan, n, seeds)
+    images = float(np.var(drawn.mean(axis=0), ddof=1))
+    if seeds == 1 or not (drawn.any() or levels.any()):
+        half = quantile(confidence, n) * math.sqrt(images)
+        return Interval(value, value - half, value + half, n, seeds)
+    own = float(np.var(drawn - drawn.mean(axis=0), axis=1, ddof=1).sum()) / (seeds - 1) / seeds
+    return metrics.two_way(value, images, float(np.var(levels, ddof=1)) / seeds, own, n, seeds, confidence)
+
+
+def _number(what: str, found: Interval, confidence: float, side: int) -> Number:
+    return Number(
+        what,
+        found.mean,
+        found.low,
+        found.high,
+        found.n,
+        confidence,
+        side,
+        seeds=found.seeds,
+        freedom=found.freedom,
+    )
 
 
 def sign(metric: str) -> int:

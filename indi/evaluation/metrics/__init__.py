@@ -11,7 +11,9 @@ from indi.evaluation.metrics.intervals import (
     bootstrap_statistic,
     interval_of_difference,
     interval_of_mean,
+    interval_over_seeds,
     paired_difference,
+    two_way,
 )
 from indi.evaluation.metrics.naturalness import niqe
 from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
@@ -49,6 +51,7 @@ __all__ = [
     "frechet",
     "interval_of_difference",
     "interval_of_mean",
+    "interval_over_seeds",
     "join",
     "kernel",
     "lpips",
@@ -66,4 +69,5 @@ __all__ = [
     "resolve",
     "set_distance",
     "ssim",
+    "two_way",
 ]

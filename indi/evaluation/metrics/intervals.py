@@ -24,12 +24,18 @@ MANY_IMAGES = 30
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over n images and the bounds of its confidence interval; NaN where there are none."""
+    """A mean over n images and the bounds of its confidence interval; NaN where there are none.
+
+    Over several trainings of one recipe it covers what another seed would change; `freedom` are then the degrees
+    of freedom of its standard error, infinite where images alone decide it and are many.
+    """
 
     mean: float
     low: float
     high: float
     n: int
+    seeds: int = 1
+    freedom: float | None = None
 
     def text(self, digits: int = 2) -> str:
         """For a table: "23.81 [23.10, 24.52], n = 100"; "not measured" without any image."""
@@ -97,6 +103,63 @@ def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, flat.size)
 
 
+def interval_over_seeds(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean of `values`, (images, trainings), with an interval over other images *and* other seeds.
+
+    Images and seeds are crossed random effects: the variance of the mean is (MSi + MSs - MSr)/(n S) of the mean
+    squares of a two-way analysis of variance (images, seeds, residual), never taken below the larger of the two
+    alone, with Satterthwaite's degrees of freedom and Student's quantile (Searle, Casella & McCulloch,
+    Variance Components, 1992, Sec. 4.3). With three seeds whose means differ much that is wide: rightly so.
+
+    An image with NaN in any training is left out. One training: `interval_of_mean`.
+
+    Raises:
+        InDIError: `values` is no table, or `confidence` is not inside (0, 1).
+    """
+    _check(confidence)
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or not table.shape[1]:
+        raise InDIError(f"an interval over seeds needs values (images, trainings), not {table.shape}.")
+    if table.shape[1] == 1:
+        return interval_of_mean(table, confidence)
+    table = table[~np.isnan(table).any(axis=1)]
+    n, seeds = table.shape
+    mean = float(table.mean()) if n else math.nan
+    if n > 1 and not table.any():
+        return Interval(0.0, 0.0, 0.0, n, seeds)
+    if n < 2 or not math.isfinite(mean):
+        return Interval(mean, math.nan, math.nan, n, seeds)
+    images, trainings = table.mean(axis=1) - mean, table.mean(axis=0) - mean
+    rest = table - mean - images[:, None] - trainings
+    by_image = seeds * float(images @ images) / (n - 1)
+    by_seed = n * float(trainings @ trainings) / (seeds - 1)
+    residual = float((rest**2).sum()) / ((n - 1) * (seeds - 1))
+    return two_way(mean, by_image, by_seed, residual, n, seeds, confidence, scale=n * seeds)
+
+
+def two_way(
+    mean: float,
+    by_image: float,
+    by_seed: float,
+    residual: float,
+    n: int,
+    seeds: int,
+    confidence: float = 0.95,
+    scale: float = 1.0,
+) -> Interval:
+    """The interval of a mean whose variance is (by_image + by_seed - residual)/scale; see `interval_over_seeds`."""
+    total = by_image + by_seed - residual
+    if total >= max(by_image, by_seed) > 0:
+        uncertain = by_image**2 / (n - 1) + by_seed**2 / (seeds - 1) + residual**2 / ((n - 1) * (seeds - 1))
+        freedom = total**2 / uncertain
+    else:
+        total, freedom = max((by_image, n - 1.0), (by_seed, seeds - 1.0))
+    if total <= 0:
+        return Interval(mean, math.nan, math.nan, n, seeds)
+    half = quantile(confidence, freedom + 1) * math.sqrt(total / scale)
+    return Interval(mean, mean - half, mean + half, n, seeds, freedom)
+
+
 def interval_of_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean of a - b over images, with the interval that verdicts rest on: see `interval_of_mean`.
 
@@ -111,8 +174,11 @@ def interval_of_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95)
     return interval_of_mean(difference, confidence)
 
 
-def quantile(confidence: float, n: int) -> float:
+def quantile(confidence: float, n: float) -> float:
     """Standard errors from a mean to the bound of its two-sided interval: Student's below `MANY_IMAGES`.
+
+    Args:
+        n: images, or one more than the degrees of freedom.
 
     Raises:
         InDIError: `confidence` is not inside (0, 1).
@@ -124,7 +190,7 @@ def quantile(confidence: float, n: int) -> float:
     return float(stats.t.ppf(upper, n - 1) if 1 < n < MANY_IMAGES else stats.norm.ppf(upper))
 
 
-def tail(errors: float, n: int) -> float:
+def tail(errors: float, n: float) -> float:
     """Chance of a value at least so many standard errors from the mean, on either side: inverts `quantile`."""
     from scipy import stats
 
