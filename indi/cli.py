@@ -217,8 +217,13 @@ def train(
 @main.command()
 @click.option("--jobs", type=_count, default=2, show_default=True, help="Processes, of one thread each.")
 @click.option("--list", "only_list", is_flag=True, help="Print the queue and what of it is done.")
+@click.option(
+    "--evaluate",
+    is_flag=True,
+    help="Evaluate trainings that have ended: tables scale_TASK, which keep their rows.",
+)
 @click.option("--worker", is_flag=True, hidden=True)
-def campaign(jobs: int, only_list: bool, worker: bool) -> None:
+def campaign(jobs: int, only_list: bool, evaluate: bool, worker: bool) -> None:
     """Train all that the published laptop results rest on; stop and start it as you like."""
     from indi.training import campaign as trainings
 
@@ -226,6 +231,13 @@ def campaign(jobs: int, only_list: bool, worker: bool) -> None:
         click.echo(trainings.text())
     elif worker:
         trainings.work()
+    elif evaluate:
+        from indi.evaluation import scale
+
+        for task in profiles.TASKS:
+            rows = scale.evaluate(task, "laptop")
+            count = len(rows[scale.LABELS].drop_duplicates()) if len(rows) else 0
+            click.echo(f"{task}: {count} trainings in the table scale_{task}")
     elif failed := trainings.run(jobs):
         raise InDIError(f"{failed} of {jobs} processes failed: see above, and start the campaign again.")
 

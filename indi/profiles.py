@@ -108,6 +108,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*EXACT, *_OF_TASKS, *_ABLATIONS, "14_beyond"), ()),
     "09_samplers": _OF_TASKS,
     "16_why_quality_falls": _OF_TASKS,
+    "17_scale": (),
     "13_claims": (*EXACT, *_OF_TASKS, "09_samplers", *_ABLATIONS),
 }
 #: Chapters that train nothing: one core each, side by side.

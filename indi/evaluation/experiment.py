@@ -267,7 +267,7 @@ def run(
     trained = training.train(recipe)
     images = datasets.load(settings.data, "evaluate")
     if metric_names is None:
-        metric_names = (*metrics.DEFAULT, *_artifacts(recipe))
+        metric_names = (*metrics.DEFAULT, *artifacts(recipe))
     started = time.perf_counter()
     evaluated = measure(
         trained,
@@ -304,7 +304,7 @@ def many_steps(
     trained = training.train(recipe or recipes.recipe(task, profile))
     ours, theirs = protocols.many(task, profile, **changes)
     names: tuple[str, ...] = (
-        () if task == "generation" else ("psnr", "lpips", "detail_ratio", *_artifacts(trained.recipe))
+        () if task == "generation" else ("psnr", "lpips", "detail_ratio", *artifacts(trained.recipe))
     )
     images = _truths(task, ours)
     started = time.perf_counter()
@@ -386,6 +386,6 @@ def _truths(task: str, settings: Evaluation) -> ImageSet:
     return generation.tiles(images, settings.crop) if task == "generation" else images
 
 
-def _artifacts(recipe: Recipe) -> tuple[str, ...]:
+def artifacts(recipe: Recipe) -> tuple[str, ...]:
     """Metrics of what the degradation leaves, where it is known how to see it: the blocks of JPEG."""
     return ("blockiness",) if recipe.degradation == "jpeg" else ()

@@ -138,10 +138,11 @@ def save(
     *,
     notebook: str,
     seed: int | None = None,
-    trained: Sequence[Trained] = (),
+    trained: Sequence[Trained | Mapping[str, Any]] = (),
     data: str | None = None,
     seconds: float | None = None,
     rooms: Sequence[str] | None = None,
+    by_notebook: bool = True,
 ) -> Path:
     """Store `rows` as results/<profile>/tables/<name>.csv with its provenance in <name>.json.
 
@@ -153,11 +154,13 @@ def save(
         notebook: the chapter that computed it, e.g. "04_jpeg".
         seed: of the evaluation.
         trained: the trainings that the rows rest on; their recipes, hashes of data and weights, and
-            the versions of the numbers that trained them are recorded.
+            the versions of the numbers that trained them are recorded. Or their records, as an earlier table has
+            them.
         data: content hash of the evaluation images.
         seconds: wall time of the computation.
         rooms: whose numbers the rows are (see `numerics`); None: of all where there are trainings or data, of
             method and evaluation where there are none.
+        by_notebook: the notebook's code decides the rows; where not, they outlast its changes.
 
     Returns:
         The path of the CSV.
@@ -184,10 +187,10 @@ def save(
         "sha256": _sha256(path),
         "seed": seed,
         "data": data,
-        "trainings": [training.record() for training in trained],
+        "trainings": [one if isinstance(one, Mapping) else one.record() for one in trained],
         "seconds": seconds,
         "reads": reads,
-        **provenance.collect(_notebook(notebook), rooms),
+        **provenance.collect(_notebook(notebook) if by_notebook else None, rooms),
     }
     with replacing(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
