@@ -93,3 +93,21 @@ def test_pages_take_todays_prose_and_verdicts(measured: Path, same_code: bool) -
     assert "In short (profile laptop)" in cells[1].source
     assert "**Reproduced:** One step has the best PSNR" in cells[-2].outputs[0].data["text/markdown"]
     assert cells[-1].source == ("better" if same_code else "old")
+
+
+def test_code_is_folded_but_for_the_parameters_of_the_run() -> None:
+    sources = {
+        "parameters": 'profile = "smoke"  # smoke or laptop\nsteps = None  # of the training\nlevel = 1_000',
+        "injected-parameters": '# Parameters\nprofile = "laptop"\nlevel = 3\n',
+        "hide-input": "import x",
+        "": "y = x",
+    }
+    page = nbformat.v4.new_notebook()
+    page.cells = [
+        nbformat.v4.new_code_cell(code, metadata={"tags": [tag] if tag else []})
+        for tag, code in sources.items()
+    ]
+    book._fold(page)
+    shown = 'profile = "laptop"  # smoke or laptop\nsteps = None  # of the training\nlevel = 3'
+    assert [cell.source for cell in page.cells] == [shown, "import x", "y = x"]
+    assert ["hide-input" in cell.metadata["tags"] for cell in page.cells] == [False, True, True]
