@@ -15,6 +15,7 @@ from indi import evaluation, profiles
 from indi.claims.evidence import MARGINS
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.figures import LOOKS, beyond
 from indi.records import results
 from indi.records.results import Table
@@ -163,7 +164,10 @@ def _against(rows: pd.DataFrame, best: int, profile: str, notebook: str) -> list
         )
         gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
         if gain < 0:
-            said.append(f"{where} one step lowers PSNR by {two(-gain)} dB")
+            few = scenes["image"].nunique() < FEWEST_IMAGES
+            said.append(
+                f"{where} one step lowers PSNR by {two(-gain)} dB{' (too few to decide anything)' if few else ''}"
+            )
         elif ("indi", best, lpips) in mean.index:
             y, found = mean[INPUT, 0, lpips], mean["indi", best, lpips]
             if (found < y) if _higher(lpips) else (found > y):

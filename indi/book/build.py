@@ -184,6 +184,8 @@ def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Se
         for cell, now in zip(ours, written, strict=True):
             if cell.cell_type == "markdown":
                 cell.source = now.source
+    elif title := re.match(r"# .+", written[0].source):  # a stale chapter is still named as everywhere
+        page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
     _fold(page)
     findings.render(page, source.stem, profile, entries)
     if short := findings.in_short(source.stem, profile, entries):

@@ -24,15 +24,15 @@ CHAPTERS = dict(sorted(((t, profiles.TASKS[t][0]) for t in profiles.RESTORATION)
 
 #: Chapter -> tables of restored photographs, and what was restored in each.
 _RESTORED = {
-    "04_jpeg": {"jpeg": "JPEG at quality 15"},
+    "04_jpeg": {"jpeg": "JPEG images of quality 15"},
     "05_motion": {
-        "motion": "made-up camera shake",
-        "motion_levin": "real camera shake, outside its training",
+        "motion": "images with simulated camera shake",
+        "motion_levin": "photographs with real camera shake (other shakes than in training)",
     },
-    "06_super_resolution": {"super_resolution": "what was reduced 4×"},
+    "06_super_resolution": {"super_resolution": "images that were reduced 4×"},
     "07_defocus": {
-        "defocus": "made-up defocus",
-        "defocus_lytro": "real defocus (against a pseudo truth)",
+        "defocus": "images with simulated defocus",
+        "defocus_lytro": "photographs with real defocus (against a pseudo truth)",
     },
 }
 _JUDGES = re.compile(r"\b(?:tables\.verdicts|claims\.judge|ddpm\.findings)\(")
