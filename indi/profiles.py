@@ -100,12 +100,13 @@ RESTORATION = tuple(task for task in TASKS if task != "generation")
 
 _OF_TASKS = tuple(sorted(chapter for chapter, _ in TASKS.values()))
 #: Chapters of formulas alone: their numbers are the same in every profile.
-EXACT = ("01_toy_example", "02_closed_forms", "03_network")
+EXACT = ("01_toy_example", "02_closed_forms", "02b_checks", "03_network")
 _ABLATIONS = ("10_time_distribution", "11_noise", "12_conditional_ddpm", "15_open_choices")
 
 #: Chapter -> chapters whose trainings or tables it reads.
 CHAPTERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*EXACT, *_OF_TASKS, *_ABLATIONS, "14_beyond"), ()),
+    "02b_checks": ("02_closed_forms",),
     "09_samplers": _OF_TASKS,
     "16_why_quality_falls": _OF_TASKS,
     "17_scale": (),

@@ -14,6 +14,7 @@ import pytest
 from indi import claims, paths
 from indi.book import build as book
 from indi.book import run as runner
+from indi.book import summaries as findings
 from indi.claims import Entry
 from indi.models import card
 from indi.records import results
@@ -112,12 +113,27 @@ def test_quality_falls_again_is_said_once_for_all(
     """Chapter 7 ran before the table that decides this claim was there, and had printed "not tested"."""
     (entry,) = (entry for entry in entries if entry.claim.id == "falls-again/defocus")
     said = entry.verdict.outcome.capitalize()
-    box, shown = spoken(pages["07_defocus"])
-    (line,) = (line for line in box.splitlines() if entry.claim.title in line)
-    assert line.startswith(f"- **{said}**")
+    shown = spoken(pages["07_defocus"])[1]
     assert f"- **{said}:** {entry.claim.title}" in shown
     for other in {"Reproduced", "Not reproduced", "Inconclusive", "Not tested"} - {said}:
         assert f"- **{other}:** {entry.claim.title}" not in shown
+
+
+def test_every_chapter_opens_with_a_short_box_that_counts_its_verdicts(
+    entries: list[Entry], pages: dict[str, nbformat.NotebookNode]
+) -> None:
+    for chapter, page in pages.items():
+        box = spoken(page)[0]
+        if chapter == "13_claims":
+            continue
+        text = box.split("\n\n")[1]
+        assert 1 <= len(re.findall(r"\.(?= |$)", text)) <= 4, (chapter, text)
+        assert "{download}" in box, chapter
+        own = findings.claims_of(chapter, entries)
+        if len(own) > 1:
+            for outcome in {entry.verdict.outcome for entry in own}:
+                count = sum(entry.verdict.outcome == outcome for entry in own)
+                assert f"{count} {outcome}" in text, (chapter, outcome)
 
 
 def test_every_chapter_with_claims_shows_them_at_its_end(

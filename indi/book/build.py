@@ -184,10 +184,33 @@ def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Se
         for cell, now in zip(ours, written, strict=True):
             if cell.cell_type == "markdown":
                 cell.source = now.source
+    elif title := re.match(r"# .+", written[0].source):  # a stale chapter is still named as everywhere
+        page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
+    _fold(page)
     findings.render(page, source.stem, profile, entries)
     if short := findings.in_short(source.stem, profile, entries):
         page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
     return (nbformat.writes(page) + "\n").encode()
+
+
+def _fold(page: nbformat.NotebookNode) -> None:
+    """Fold the code, in place, but for one cell: the parameters, with the values of the run."""
+    given: dict[str, str] = {}
+    for cell in page.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            given |= dict(re.findall(r"^(\w+) = (.*)$", cell.source, re.MULTILINE))
+    page.cells = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for cell in page.cells:
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            cell.source = re.sub(
+                r"^(\w+)( = )(.*?)(\s*#.*)?$",
+                lambda line: f"{line[1]} = {given.get(line[1], line[3])}{line[4] or ''}",
+                cell.source,
+                flags=re.MULTILINE,
+            )
+        elif cell.cell_type == "code" and "hide-input" not in tags:
+            cell.metadata["tags"] = [*tags, "hide-input"]
 
 
 def _code(cell: nbformat.NotebookNode) -> str | None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pandas as pd
 
-from indi import claims, evaluation, paths
+from indi import claims, evaluation, paths, profiles
 from indi.errors import InDIError
 from indi.evaluation import metrics
 from indi.files import replacing
@@ -95,7 +95,7 @@ def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
 
 
 def _plain(task: str) -> str:
-    return {"jpeg": "JPEG", "super_resolution": "4×"}.get(task, task)
+    return profiles.TASKS[task][1] if task else ""
 
 
 def _numbers() -> list[tuple[str, ...]]:

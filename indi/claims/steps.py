@@ -192,7 +192,7 @@ def naive_few(evidence: Evidence, task: str) -> Verdict:
     if not (lpips := found.named("lpips")):
         raise NotTested("LPIPS was not measured (its weights are missing)")
     naive: list[Key] = [("naive", 2), ("naive", 3)]
-    gap = found.gap(lpips[0], naive, curve(found, "indi"), "naive of 2 to 3 steps less InDI")
+    gap = found.gap(lpips[0], naive, curve(found, "indi"), "naive of 2 to 3 steps minus InDI")
     verdict = not_worse([gap], [MARGINS[lpips[0]]], [gap])
     direct = [found.compare(name, ("naive", 3), ("indi", 3)) for name in ("psnr", lpips[0])]
     return Verdict(verdict.outcome, verdict.reason, (*verdict.numbers, *direct), verdict.key, verdict.p)
@@ -230,9 +230,7 @@ def cold_steadier(evidence: Evidence, task: str) -> Verdict:
             terms = [(1, (other, most)), (-1, best[other])]
             terms += [(-1, ("cold_diffusion", most)), (1, best["cold_diffusion"])]
             label = metrics.describe(metric).label
-            what = (
-                f"{label}, loss from its best N to {most}, {other} (N = {best[other][1]}) less Cold Diffusion"
-            )
+            what = f"{label}, loss from its best N to {most}, {other} (N = {best[other][1]}) minus Cold Diffusion"
             return found.contrast(metric, terms, what, family=2, worse=True)
 
         return all_better([lost(other) for other in ("indi", "naive")])
@@ -261,7 +259,7 @@ def behind(found: Measured) -> Verdict:
     curves = curve(found, "cold_diffusion"), curve(found, "indi")
 
     def judge(metric: str) -> Verdict:
-        return all_better([found.gap(metric, *curves, "Cold Diffusion less InDI", worse=True)])
+        return all_better([found.gap(metric, *curves, "Cold Diffusion minus InDI", worse=True)])
 
     return by_metric(found, BY_FID, judge, exactly=True)
 
@@ -276,7 +274,7 @@ def generates(evidence: Evidence) -> Verdict:
         best = found.best(metric, [("indi", n) for n in more])
         family = 2 * len(more)  # any N, of two parts
         label = metrics.describe(metric).label
-        what = f"{label}, best N = {best[1]} less noise ({noise:.4g}); half of the way to the floor ({floor:.4g})"
+        what = f"{label}, best N = {best[1]} minus noise ({noise:.4g}); half of the way to the floor ({floor:.4g})"
         way = found.contrast(metric, [(1, best), (-1, (INPUT, 0))], what, family)
         way = replace(way, at=(floor - noise) / 2)
         gain = some_better([found.compare(metric, ("indi", n), ("indi", 1), family) for n in more])

@@ -63,7 +63,7 @@ def _own_best(found: Measured, metric: str, a: str, b: str, family: int) -> Numb
 
 
 def _equal_psnr(found: Measured, metric: str, a: str, b: str, family: int) -> Number:
-    return found.gap(metric, curve(found, a), curve(found, b), f"{a} less {b}", family)
+    return found.gap(metric, curve(found, a), curve(found, b), f"{a} minus {b}", family)
 
 
 def _biased_best(found: Measured, metric: str, rule: Rule) -> Verdict:
@@ -255,7 +255,7 @@ def generation_fid(evidence: Evidence) -> Verdict:
         raise NotTested("FID was not measured (its weights are missing)")
     row = rows.loc[(rows["steps"] - printed["steps"]).abs().idxmin()]
     level = float(printed["FID"])
-    what = f"FID at N = {row['steps']} less the printed one"
+    what = f"FID at N = {row['steps']} minus the printed one"
     number = Number(
         what, row["value"] - level, row["low"] - level, row["high"] - level, int(row["images"]), sign=-1
     )
@@ -282,7 +282,7 @@ def state_of_the_art(evidence: Evidence) -> Verdict:
         for name, column in names.items():
             level = float(rivals[column].min()) / (1000 if column == "kid_x1000" else 1)
             here = found.interval(name, ("indi", n), family)
-            what = f"{metrics.describe(name).label} at N = {n} less the best of the others"
+            what = f"{metrics.describe(name).label} at N = {n} minus the best of the others"
             bounds = (here.mean - level, here.low - level, here.high - level)
             numbers.append(Number(what, *bounds, here.n, 1 - ERROR / family, sign=-1))
         by_steps.append(all_better(numbers))

@@ -75,7 +75,7 @@ def setting_planes(found: Measured, names: Sequence[str]) -> Figure:
 def difference_table(
     found: Measured, pairs: Sequence[tuple[str, str]], names: Sequence[str], counts: Sequence[int]
 ) -> pd.DataFrame:
-    """Paired differences with 95 % intervals, for `show_table`: a row per pair (a less b) and number of steps."""
+    """Paired differences with 95 % intervals, for `show_table`: a row per pair (a minus b) and number of steps."""
     out = []
     for a, b in pairs:
         for n in counts:
@@ -143,7 +143,7 @@ def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float =
         size=(3.0, 2.9),
     )
     for k, axes in enumerate(figure.axes[: len(tasks) + 1]):
-        axes.set_ylabel("detail ratio (1 is right)" if k else "variance over the right one")
+        axes.set_ylabel("detail ratio (1 is right)" if k else "variance / right variance (1 is right)")
     return figure
 
 

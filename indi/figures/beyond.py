@@ -46,7 +46,7 @@ SCHEDULE_LABELS = {
     "convex": "convex: t = (1 − i/N)²",
     "cosine": "cosine",
     "geometric": "1 − t in equal ratios",
-    "front": "half of them before t = 0.9",
+    "front": "half of the steps above t = 0.9",
 }
 
 
@@ -59,7 +59,7 @@ def order(rows: pd.DataFrame) -> Figure:
     slopes = rows.groupby("solver", sort=False)["slope"].first()
     labels = {name: f"{solvers.solver(name).label}: slope −{slope:.2f}" for name, slope in slopes.items()}
     figure = lines_over_steps(
-        rows, "solver", "error", labels, "|gain − exact gain|  (↓)", x="calls", xlabel=CALLS
+        rows, "solver", "error", labels, "|gain − exact gain| (log scale) ↓", x="calls", xlabel=CALLS
     )
     figure.axes[0].set_yscale("log")
     return figure
@@ -85,7 +85,7 @@ def lost_variance(rows: pd.DataFrame) -> Figure:
         size=(3.4, 3.7),
     )
     log_ticks(figure.axes[0], (0.25, 0.5, 1, 2, 5, 10, 20, 50))
-    figure.axes[0].set_ylabel("variance of the lost coordinate\n(line: right)")
+    figure.axes[0].set_ylabel("variance of the lost coordinate\n(log scale; line: right)")
     return figure
 
 
@@ -230,8 +230,10 @@ def chance(found: pd.DataFrame) -> str:
         return f"No verdict is given: fewer than {FEWEST_IMAGES} images say nothing about a difference."
     shown = int((tested["verdict"] != "none shown").sum())
     return (
-        f"Of {len(tested)} intervals of 95 %, {shown} lie clear of zero. If no method made any difference, "
-        f"about {0.05 * len(tested):.0f} would, and more with few images, whose intervals are too narrow."
+        f"Of {len(tested)} intervals of 95 %, {shown} exclude zero. If no method made any difference, one would "
+        "expect "
+        f"{0.05 * len(tested):.0f} of them to exclude it by chance, and more with few images, whose intervals are "
+        "too narrow."
     )
 
 

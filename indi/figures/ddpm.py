@@ -32,7 +32,7 @@ def schedules(n: int = 100) -> Figure:
     for axes, part, value in ((left, rows, "level"), (right, noisy, "ratio")):
         draw(axes, part, looks(cddpm.SCHEDULES), "schedule", "step", value, markers=False)
     left.set(xlabel=f"step, of {n}", ylabel=r"level $\sqrt{\bar\alpha}$")
-    right.set(xlabel=f"step, of {n}", ylabel="noise / signal", yscale="log")
+    right.set(xlabel=f"step, of {n}", ylabel="noise / signal (log scale)", yscale="log")
     left.legend()
     return figure
 

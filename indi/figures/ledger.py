@@ -45,7 +45,7 @@ def by_outcome(entries: Sequence[Entry]) -> list[str]:
             if entry.verdict.outcome == outcome:
                 tasks.setdefault(_title(entry), []).append(TASKS.get(entry.claim.task, ""))
         said = [
-            title + (f" ({', '.join(about)})" if several and any(about) else "")
+            title + (f" ({_about(about)})" if several and any(about) else "")
             for title, about in tasks.items()
         ]
         if said:
@@ -68,6 +68,10 @@ def sentences(entries: Sequence[Entry]) -> str:
             task = TASKS.get(entry.claim.task, entry.claim.task)
             lines.append(f"  - **{entry.verdict.outcome.capitalize()}:** {task}.{_here(entry.verdict)}")
     return "\n".join(lines)
+
+
+def _about(tasks: Sequence[str]) -> str:
+    return "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
 
 
 def _title(entry: Entry) -> str:
@@ -106,22 +110,31 @@ def restores(rows: pd.DataFrame, what: str) -> str:
     )
 
 
-def rests_on(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "images") -> str:
-    """On how much less than the paper's experiment findings rest: part of a sentence.
+def trained(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
+    """On what findings rest: part of a sentence. Arguments as those of `rests_on`."""
+    recipe = trainings[0]["recipe"]
+    several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
+    whole = recipes.recipe(recipe["task"], "paper").steps
+    return (
+        f"all this rests on {count} images and {several} of {recipe['steps']:,} steps (the paper: {whole:,})"
+    )
+
+
+def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
+    """On how much less than the paper's experiment findings rest: sentences without the last full stop.
 
     Args:
-        trainings: as recorded with a table, each with its `recipe`.
-        count, what: what was measured, in numbers and in a word.
+        trainings: as recorded with a table, each with its `recipe`; at least one.
+        count: of images.
     """
-    if not trainings:
-        return f"n = {count} {what}"
     recipe = trainings[0]["recipe"]
     paper = recipes.recipe(recipe["task"], "paper")
-    several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
+    said = trained(trainings, count)
     return (
-        f"{count} {what}; brackets are 95 % intervals over {what}; {several} of {recipe['steps']:,} steps (paper "
-        f"profile: {paper.steps:,}), {recipe['channels']} channels wide ({paper.channels}), on {recipe['data']} "
-        f"({paper.data}), so that another seed may move the numbers by more"
+        f"{said[0].upper()}{said[1:]}. The network has {recipe['channels']} channels (the paper's: "
+        f"{paper.channels}) and was "
+        f"trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % intervals over images; "
+        "another seed of the training may change the numbers by more"
     )
 
 

@@ -171,7 +171,7 @@ def step_axis(axes: Axes, steps: Iterable[float], label: str = STEPS) -> None:
     ticks = sorted({int(s) for s in steps if s > 0})
     axes.set_xticks(ticks, [str(t) for t in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(label)
+    axes.set_xlabel(f"{label} (log scale)")
 
 
 def log_ticks(axes: Axes, ticks: Sequence[float]) -> None:

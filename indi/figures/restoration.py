@@ -46,7 +46,7 @@ def _running(log: pd.DataFrame, window: int) -> pd.DataFrame:
 def _losses(axes: Axes, log: pd.DataFrame, by: str, loss: str) -> None:
     draw(axes, log, looks(log[by]), by, "step", "loss", markers=False)
     log_ticks(axes, np.geomspace(log["loss"].min(), log["loss"].max(), 4).round(3).tolist())
-    axes.set(xlabel="optimiser step", ylabel=f"mean {loss}")
+    axes.set(xlabel="optimiser step", ylabel=f"mean {loss} (log scale) ↓")
     axes.legend()
 
 

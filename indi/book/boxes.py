@@ -1,0 +1,439 @@
+"""What the box under a chapter's title says: two or three plain sentences for each chapter, computed from its tables.
+
+Nothing here judges. Numbers have two significant digits; the tables, which each box links, have all of them and
+their intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from indi import evaluation, profiles
+from indi.claims.evidence import MARGINS
+from indi.errors import InDIError
+from indi.evaluation import INPUT, metrics, real_blur
+from indi.evaluation.metrics.intervals import FEWEST_IMAGES
+from indi.figures import LOOKS, beyond
+from indi.records import results
+from indi.records.results import Table
+
+#: Chapter -> the tables that its sentences rest on, which the box links; the first has to be there.
+TABLES: dict[str, tuple[str, ...]] = {chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()} | {
+    "01_toy_example": ("toy",),
+    "02_closed_forms": ("gaussian_gains", "deterministic"),
+    "02b_checks": ("identities", "errata"),
+    "03_network": ("network",),
+    "08_generation": ("generation_sets",),
+    "09_samplers": profiles.RESTORATION,
+    "10_time_distribution": ("time_distribution",),
+    "11_noise": ("noise",),
+    "12_conditional_ddpm": ("conditional_ddpm",),
+    "14_beyond": ("beyond_comparisons", "beyond"),
+    "15_open_choices": ("open_choices",),
+    "16_why_quality_falls": ("robust_verdicts", "robust_quality"),
+}
+_SAMPLERS = {"naive": "the naive sampler", "cold_diffusion": "Cold Diffusion"}
+#: Chapter -> photographs that were really blurred, and what by.
+_REAL = {
+    "05_motion": ("motion_levin", "real camera shake"),
+    "07_defocus": ("defocus_lytro", "real defocus"),
+}
+
+
+def sentences(notebook: str, profile: str) -> list[str]:
+    """What a chapter found, in at most three sentences; empty where its table is missing or empty.
+
+    Args:
+        notebook: the chapter, e.g. "04_jpeg".
+        profile: smoke, laptop, gpu or paper.
+    """
+    table = load(TABLES.get(notebook, ("",))[0], profile)
+    if table is None or table.rows.empty:
+        return []
+    if notebook in _SAY:
+        return _SAY[notebook](table.rows, profile)
+    return _restored(table.rows, profile, notebook)
+
+
+def load(name: str, profile: str) -> Table | None:
+    """A stored table; None where there is none."""
+    try:
+        return results.load(name, profile)
+    except InDIError:
+        return None
+
+
+def perception(rows: pd.DataFrame) -> str:
+    """LPIPS, of whichever network was measured; SSIM where none was."""
+    return next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
+
+
+def means(rows: pd.DataFrame) -> pd.Series:
+    """Over images, by (sampler, steps, metric)."""
+    return rows.groupby(["sampler", "steps", "metric"])["value"].mean()
+
+
+def best_steps(levels: pd.Series, metric: str, sampler: str = "indi") -> int:
+    """The number of steps at which a sampler's mean is the best."""
+    by_steps = levels.xs((sampler, metric), level=("sampler", "metric"))
+    return int(by_steps.idxmax() if _higher(metric) else by_steps.idxmin())
+
+
+def label(metric: str) -> str:
+    """A metric's name in a sentence: LPIPS without its network."""
+    return "LPIPS" if metric.startswith("lpips") else metrics.describe(metric).label
+
+
+def two(value: float) -> str:
+    """Two significant digits, never as a power of ten: 730, 27, 1.1, 0.0015."""
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    digits = 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, digits):.{max(0, digits)}f}"
+
+
+def _higher(metric: str) -> bool:
+    return metrics.describe(metric).direction == "higher"
+
+
+def _way(metric: str) -> str:
+    return "higher is better" if _higher(metric) else "lower is better"
+
+
+def _moved(change: float, unit: str = "") -> str:
+    """ "rises by 1.1 dB"."""
+    if not change:
+        return "stays the same"
+    return f"{'rises' if change > 0 else 'falls'} by {two(abs(change))}{unit}"
+
+
+def _restored(rows: pd.DataFrame, profile: str, notebook: str) -> list[str]:
+    """Of a task: one step, the best number of steps, and what speaks against it."""
+    lpips, mean = perception(rows), means(rows)
+    best, most = best_steps(mean, lpips), int(mean["indi"].index.get_level_values("steps").max())
+    gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
+    said = [f"With one step, PSNR {_moved(gain, ' dB')} against the degraded image."]
+    if best == 1:
+        said.append(f"By {label(lpips)}, no number of steps up to {most} is better than one.")
+    else:
+        change = mean["indi", best, "psnr"] - mean["indi", 1, "psnr"]
+        levels = [two(mean["indi", n, lpips]) for n in (1, best)]
+        said.append(
+            f"With {best} steps, the best number by {label(lpips)}, PSNR {_moved(change, ' dB')} against one step, "
+            f"and {label(lpips)} goes from {levels[0]} to {levels[1]} ({_way(lpips)})."
+        )
+    against = _against(rows, best, profile, notebook) or _samplers(mean, most)
+    return [*said, *against]
+
+
+def _against(rows: pd.DataFrame, best: int, profile: str, notebook: str) -> list[str]:
+    """What gets worse from one step to the best number, and photographs that one step does not restore."""
+    said = []
+    for metric in rows["metric"].unique() if best != 1 else ():
+        direction = metrics.describe(metric).direction
+        if metric in ("psnr", "ssim", "psnr_y", "ssim_y", "detail_ratio") or metric.startswith("lpips"):
+            continue
+        part = rows[rows["metric"] == metric]
+        off = part.assign(value=(part["value"] - 1).abs()) if direction == "none" else part
+        found = evaluation.difference(off, metric, ("indi", best), ("indi", 1))
+        if (found.high < 0) if direction == "higher" else (found.low > 0):
+            one, many = (means(part)["indi", n, metric] for n in (1, best))
+            way = "1 is right" if direction == "none" else _way(metric)
+            said.append(
+                f"{metrics.describe(metric).label} gets worse, from {two(one)} to {two(many)} ({way})"
+            )
+    sets = load(f"{TABLES[notebook][0]}_sets", profile)
+    distances = pd.DataFrame(columns=["metric"]) if sets is None or best == 1 else sets.rows
+    for metric in distances["metric"].unique()[:1]:
+        level = means(distances)
+        one, many = (level["indi", n, metric] for n in (1, best))
+        if many > one:
+            said.append(
+                f"the distance {label(metric)} to the set of clean images grows, from {two(one)} to {two(many)}"
+            )
+    name, what = _REAL.get(notebook, ("", ""))
+    if real := load(name, profile):
+        scenes = real_blur.by_scene(real.rows)
+        mean, lpips, where = (
+            means(scenes),
+            perception(scenes),
+            f"on {scenes['image'].nunique()} scenes with {what}",
+        )
+        gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
+        if gain < 0:
+            few = scenes["image"].nunique() < FEWEST_IMAGES
+            said.append(
+                f"{where} one step lowers PSNR by {two(-gain)} dB{' (too few to decide anything)' if few else ''}"
+            )
+        elif ("indi", best, lpips) in mean.index:
+            y, found = mean[INPUT, 0, lpips], mean["indi", best, lpips]
+            if (found < y) if _higher(lpips) else (found > y):
+                said.append(
+                    f"{where} {best} steps bring {label(lpips)} from {two(y)} to {two(found)}, worse than the input"
+                )
+    if not said:
+        return []
+    return [f"But {', and '.join(said)}."]
+
+
+def _samplers(mean: pd.Series, most: int) -> list[str]:
+    said = [
+        f"{_SAMPLERS[name]} has {two(abs(gap))} dB {'less' if gap < 0 else 'more'} PSNR"
+        for name in ("naive", "cold_diffusion")
+        if most > 1 and (name, most, "psnr") in mean.index
+        for gap in [mean[name, most, "psnr"] - mean["indi", most, "psnr"]]
+    ]
+    if not said:
+        return []
+    return [f"With {most} steps, {' and '.join(said)} than InDI."]
+
+
+def _toy(rows: pd.DataFrame, profile: str) -> list[str]:
+    most = int(rows["steps"].max())
+    share = rows.set_index(["case", "sampler", "steps"])["fraction"]
+    lines = []
+    for case in rows["case"].unique():
+        one = f"{share[case, 'indi', 1]:.0%}"
+        at = {name: f"{share[case, name, most]:.0%}" for name in LOOKS if (case, name, most) in share.index}
+        lines.append(
+            f"In case {case.partition(' ')[0]}, {one} of the points are at a mode after one step; after {most} "
+            "steps it "
+            f"is {at['indi']} for InDI, {at['naive']} for naive and {at['cold_diffusion']} for Cold Diffusion."
+        )
+    return lines
+
+
+def _gains(rows: pd.DataFrame, profile: str) -> list[str]:
+    most = int(rows["steps"].max())
+    equal = rows[(rows["s"] == rows["sigma"]) & (rows["steps"] == most)].set_index("sampler")
+    gain, right = equal["gain"], equal.loc["indi", "limit"]
+    lines = [
+        f"When signal and noise are equally strong, the right variance needs the gain {two(right)}; after {most} "
+        "steps "
+        f"InDI has {two(gain['indi'])}, naive {two(gain['naive'])} and Cold Diffusion {two(gain['cold_diffusion'])}."
+    ]
+    if lost := load("deterministic", profile):
+        part = lost.rows
+        end, eps = int(part["steps"].max()), 0.06
+        variance = part.set_index(["eps", "steps"])["variance"]
+        lines.append(
+            f"A coordinate that is lost without noise should have the variance 1: after {end} steps InDI gives it "
+            f"{two(variance[0.0, end])} with ε = 0 and {two(variance[eps, end])} with ε = {eps:g}."
+        )
+    return lines
+
+
+def _identities(rows: pd.DataFrame, profile: str) -> list[str]:
+    lines = [
+        f"All {len(rows)} identities of the samplers were computed for a random network; the largest error is "
+        f"{rows['largest difference'].max():.0e}."
+    ]
+    if errata := load("errata", profile):
+        lines.append(
+            f"{errata.rows['number'].nunique()} errata have a number that tells the printed form from the correct one."
+        )
+    return lines
+
+
+def _sizes(rows: pd.DataFrame, profile: str) -> list[str]:
+    return [
+        f"One topology gives the number of parameters of {rows['agrees'].sum()} of the {len(rows)} networks of "
+        "Table 2, "
+        "to the last printed digit."
+    ]
+
+
+def _generated(rows: pd.DataFrame, profile: str) -> list[str]:
+    metric, level = rows["metric"].iloc[0], means(rows)
+    best = best_steps(level, metric)
+    many, one, start = (two(level[key][metric]) for key in (("indi", best), ("indi", 1), (INPUT, 0)))
+    lines = [
+        f"By {label(metric)} ({_way(metric)}), InDI generates best with {best} steps: {many}, against {one} with one "
+        f"step and {start} for the noise itself."
+    ]
+    others = [
+        f"{LOOKS[name].label} {two(level[name, n, metric])} (N = {n})"
+        for name in ("naive", "cold_diffusion")
+        if name in set(rows["sampler"])
+        for n in [best_steps(level, metric, name)]
+    ]
+    return [*lines, f"The other samplers at their best: {', '.join(others)}."] if others else lines
+
+
+def _compared(rows: pd.DataFrame, profile: str) -> list[str]:
+    """Chapter 9: the other samplers against InDI, all with the most steps, over the tasks that have so many."""
+    most, lines = int(rows["steps"].max()), []
+    tables = [table.rows for task in profiles.RESTORATION if (table := load(task, profile))]
+    for name, called in _SAMPLERS.items():
+        psnr, better = [], 0
+        for table in tables:
+            mean, metric = means(table), perception(table)
+            if (name, most, "psnr") not in mean.index:
+                continue
+            gap = {m: mean[name, most, m] - mean["indi", most, m] for m in ("psnr", metric)}
+            psnr.append(gap["psnr"])
+            better += (gap[metric] > 0) == _higher(metric) and gap[metric] != 0
+        if psnr:
+            ends = sorted(psnr, key=abs)
+            side = "below" if max(psnr) < 0 else "above" if min(psnr) > 0 else "below or above"
+            lines.append(
+                f"With {most} steps, the PSNR of {called} is {two(abs(ends[0]))} to {two(abs(ends[-1]))} dB "
+                f"{side} InDI's, "
+                f"and its mean LPIPS is better in {better} of {len(psnr)} tasks."
+            )
+    return lines
+
+
+def _by_setting(
+    rows: pd.DataFrame, name: Callable[[pd.Series], str]
+) -> tuple[str, dict[str, tuple[float, int]]]:
+    """The perceptual metric, and setting -> (mean at its own best N, that N), the best first."""
+    metric = perception(rows)
+    part = rows[(rows["metric"] == metric) & (rows["sampler"] == "indi")]
+    level = part.assign(setting=part.apply(name, axis=1)).groupby(["setting", "steps"])["value"].mean()
+    found = {}
+    for setting in level.index.get_level_values("setting").unique():
+        steps = level[setting].idxmax() if _higher(metric) else level[setting].idxmin()
+        found[str(setting)] = (float(level[setting, steps]), int(steps))
+    ranked = sorted(found.items(), key=lambda item: item[1][0], reverse=_higher(metric))
+    return metric, dict(ranked)
+
+
+def _times(rows: pd.DataFrame, profile: str) -> list[str]:
+    metric, found = _by_setting(rows, lambda row: f"`{row['p_t']}`")
+    best, worst, uniform = next(iter(found)), list(found)[-1], "`linear_0`"
+    gap = abs(found[best][0] - found[worst][0])
+    said = (
+        f"By mean {label(metric)}, each at its own best N, {best} is the best p(t). It is {two(gap)} better than "
+        f"{worst}, "
+        "the worst"
+    )
+    if uniform in found and uniform not in (best, worst):
+        said += f", and {two(abs(found[best][0] - found[uniform][0]))} better than the uniform one"
+    return [f"{said}."]
+
+
+def _noises(rows: pd.DataFrame, profile: str) -> list[str]:
+    def setting(row: pd.Series) -> str:
+        return f"ε = {row['eps']:g}" + (f", {row['schedule']}" if row["eps"] else "")
+
+    metric, found = _by_setting(rows, setting)
+    none = next(name for name in found if name == "ε = 0")
+    best = next(iter(found))
+    (least, at), (top, steps) = found[none], found[best]
+    lines = [
+        f"Without noise the best mean {label(metric)} is {two(least)}, at N = {at}. The best of all is "
+        f"{two(top)}, with "
+        f"{best}, at N = {steps} ({_way(metric)})."
+    ]
+    mean = rows.groupby(["eps", "schedule", "steps", "metric"])["value"].mean()
+    most, levels = int(rows["steps"].max()), rows.loc[rows["schedule"] == "brownian", "eps"]
+    if len(levels):
+        eps = float(levels.max())
+        gaps = {m: mean[eps, "brownian", most, m] - mean[eps, "constant", most, m] for m in ("psnr", metric)}
+        lines.append(
+            f"Brownian minus constant noise, at ε = {eps:g} and N = {most}, is {two(gaps['psnr'])} dB of PSNR and "
+            f"{two(gaps[metric])} of {label(metric)}."
+        )
+    return lines
+
+
+def _ddpm(rows: pd.DataFrame, profile: str) -> list[str]:
+    metric = perception(rows)
+    mean = rows.groupby(["sampler", "metric", "schedule", "steps"])["value"].mean()
+    level = {name: two(mean[name, metric].min()) for name in ("indi", "ddpm", INPUT)}
+    steps = {name: mean[name, metric].idxmin()[1] for name in ("indi", "ddpm")}  # of (schedule, N)
+    lines = [
+        f"The best mean {label(metric)} of InDI is {level['indi']}, at N = {steps['indi']}; that of the "
+        "conditional DDPM is "
+        f"{level['ddpm']}, at N = {steps['ddpm']}; the input has {level[INPUT]} (lower is better)."
+    ]
+    short = mean["ddpm", "psnr"].max() - mean[INPUT, "psnr"].max()
+    if short < 0:
+        lines.append(
+            f"But the DDPM's best PSNR is {two(-short)} dB below that of the degraded input: it was trained too "
+            "little "
+            "to be a fair baseline, and its number of steps decides nothing."
+        )
+    return lines
+
+
+def _alternatives(found: pd.DataFrame, profile: str) -> list[str]:
+    """Chapter 14: the largest gain in LPIPS over InDI at as many calls; the losses at one step."""
+    metric = perception(found)
+    several = found[(found["metric"] == metric) & (found["calls"] > 1) & (found["verdict"] != "same")]
+    gain = several["mean"] * (1 if _higher(metric) else -1)
+    top = several.loc[gain.idxmax()]
+    name, margin = beyond.METHODS[str(top["method"])].label, MARGINS.get(metric, 0.0)
+    most = f"by more than {two(gain.max())} ({name}, {top['calls']} calls)" if gain.max() > 0 else "at all"
+    lines = [
+        f"At equal numbers of calls, no other step schedule, solver or loss improves InDI's mean {label(metric)} "
+        f"{most}; "
+        f"the claims count changes from {margin:g} on."
+    ]
+    one = found[(found["method"] == "squared") & (found["calls"] == 1) & (found["metric"] == "psnr")]
+    if len(one) and one["high"].iloc[0] < 0:
+        lines.append(
+            f"With one step the squared loss has {two(-one['mean'].iloc[0])} dB less PSNR than the absolute loss. "
+            "It should "
+            "have more, because it trains for PSNR: both trainings were too short to compare the losses."
+        )
+    return lines
+
+
+def _choices(rows: pd.DataFrame, profile: str) -> list[str]:
+    """Chapter 15: which alternatives are better or worse than the choice of this book, by paired intervals."""
+    metric, most = perception(rows), int(rows["steps"].max())
+    part = rows[(rows["metric"] == metric) & (rows["steps"] == most) & (rows["sampler"] == "indi")]
+    wide = part.pivot_table(index="image", columns="choice", values="value")
+    said: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
+    for choice in [name for name in wide if name != "as chosen"]:
+        found = metrics.paired_difference(wide[choice], wide["as chosen"])
+        low, high = (found.low, found.high) if _higher(metric) else (-found.high, -found.low)
+        word = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+        said[word].append(f"*{choice}* ({found.mean:+.2g})")
+    words = [f"{word} with {', '.join(names)}" for word, names in said.items() if names]
+    return [
+        f"Against the network of this book, {label(metric)} at N = {most} ({_way(metric)}) is {'; '.join(words)}."
+    ]
+
+
+def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
+    """Chapter 16: on how many tasks each sampler passed both rules."""
+    rules = [column for column in verdicts if column.startswith("(")]
+    if verdicts[rules].apply(lambda column: column.str.startswith("not judged")).to_numpy().all():
+        return []
+    passed = verdicts[rules].apply(lambda column: column.str.startswith("holds")).all(axis=1)
+    tasks = verdicts["task"].nunique()
+    count = passed.groupby(verdicts["method"], sort=False).sum()
+    whole = [str(method) for method, n in count.items() if n == tasks]
+    each = "; ".join(f"{method}: {n}" for method, n in count.items())
+    each = "; ".join(f"{method}: {n}" for method, n in count.items())
+    tried = load("robust_quality", profile)
+    up_to = f", with up to {tried.rows['steps'].max()} steps," if tried else ""
+    answer = (
+        f"{' and '.join(whole)}{up_to} passes both rules of this chapter on all {tasks} tasks."
+        if whole
+        else f"No sampler tried here{up_to} is shown to pass both rules of this chapter on all {tasks} tasks, so InDI "
+        "stays the default."
+    )
+    return [answer, f"Number of tasks on which both rules hold: {each}."]
+
+
+_SAY: dict[str, Callable[[pd.DataFrame, str], list[str]]] = {
+    "01_toy_example": _toy,
+    "02_closed_forms": _gains,
+    "02b_checks": _identities,
+    "03_network": _sizes,
+    "08_generation": _generated,
+    "09_samplers": _compared,
+    "10_time_distribution": _times,
+    "11_noise": _noises,
+    "12_conditional_ddpm": _ddpm,
+    "14_beyond": _alternatives,
+    "15_open_choices": _choices,
+    "16_why_quality_falls": _robust,
+}
