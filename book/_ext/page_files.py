@@ -3,7 +3,8 @@
 Jupyter Book loads every .js and .css file of _static/ on every page. Here a script NAME.js, and a style sheet
 of that name, is loaded only where the page holds an element of the class or id indi-NAME.
 
-Pictures that a script loads are not known to Sphinx: results/explorer is copied as it is.
+Pictures that a script loads, and the figures, tables and records that captions offer for download, are not known
+to Sphinx: they are copied as they are.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 
 def _copy(app: Sphinx, exception: Exception | None) -> None:
-    pictures = Path(app.srcdir) / "results" / "explorer"
-    if exception is None and pictures.is_dir():
-        shutil.copytree(pictures, Path(app.outdir) / "explorer", dirs_exist_ok=True)
+    results = Path(app.srcdir) / "results"
+    for source, target in (("explorer", "explorer"), ("figures", "results/figures"), ("tables", "results/tables")):
+        if exception is None and (results / source).is_dir():
+            shutil.copytree(results / source, Path(app.outdir) / target, dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

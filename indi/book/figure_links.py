@@ -12,7 +12,7 @@ import nbformat
 
 _SVG = "image/svg+xml"
 _SAVED = re.compile(r"""save_figure\(\s*["']([\w-]+)["']""")
-_KEY = "indi_figure"
+KEY = "indi_figure"
 
 
 def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
@@ -31,14 +31,14 @@ def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
             continue
         for name, output in zip(names, drawn, strict=True):
             output.data = nbformat.from_dict({"text/markdown": f"![{name}](../{figures.name}/{name}.svg)"})
-            output.metadata[_KEY] = name
+            output.metadata[KEY] = name
 
 
 def embed_figures(page: nbformat.NotebookNode, figures: Path) -> None:
     """Undo `link_figures`, in place. A link to what is not there stays a link."""
     for cell in page.cells:
         for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get(_KEY)
+            name = output.get("metadata", {}).get(KEY)
             if name and (figures / f"{name}.svg").is_file():
                 svg = (figures / f"{name}.svg").read_text(encoding="utf-8")
                 output.data = nbformat.from_dict({_SVG: svg, "text/plain": f"<Figure {name}>"})
