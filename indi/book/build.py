@@ -132,7 +132,7 @@ def assemble(profile: str) -> None:
     """
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
-    from indi.book import captions
+    from indi.book import captions, challenge
     from indi.book import summaries as findings
     from indi.claims import report
     from indi.figures import explorer
@@ -153,6 +153,8 @@ def assemble(profile: str) -> None:
     for source in notebooks():
         page = made.get(source.stem) or _placeholder(source, profile)
         wanted[book / "notebooks" / source.name] = (nbformat.writes(page) + "\n").encode()
+    for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
+        wanted[book / "results" / "report" / name] = text.encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
@@ -232,11 +234,31 @@ def build(profile: str) -> Path:
     folder = paths.root() / "book"
     # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
     (folder / "_build" / ".done").unlink(missing_ok=True)
-    # From nothing each time: Sphinx would not notice a changed table of contents or CSV.
     new = folder / "_build" / "new"
+    html = _built(new, "html") / "html"
+    _check_portable(html)
+    final = folder / "_build" / "html"
+    shutil.rmtree(final, ignore_errors=True)
+    html.rename(final)
     shutil.rmtree(new, ignore_errors=True)
+    return final / "index.html"
+
+
+def single_page() -> Path:
+    """The book that was put together last as one page, book/_build/single/..., for print.
+
+    Raises:
+        InDIError: the builder's warnings.
+    """
+    return _built(paths.root() / "book" / "_build" / "single", "singlehtml") / "singlehtml" / "index.html"
+
+
+def _built(into: Path, builder: str) -> Path:
+    """Run the builder; from nothing each time: Sphinx would not notice a changed table of contents or CSV."""
+    folder = paths.root() / "book"
+    shutil.rmtree(into, ignore_errors=True)
     program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["-W", "-n", "--keep-going", "--quiet", "--path-output", str(new)]
+    options = ["-W", "-n", "--keep-going", "--quiet", "--builder", builder, "--path-output", str(into)]
     ran = subprocess.run(
         [sys.executable, "-c", program, "build", str(folder), *options],
         capture_output=True,
@@ -244,17 +266,11 @@ def build(profile: str) -> Path:
         check=False,
         env={**os.environ, "NO_COLOR": "1"},
     )
-    html = new / "_build" / "html"
-    if ran.returncode or not (html / "index.html").is_file():
+    if ran.returncode or not (into / "_build" / builder / "index.html").is_file():
         said = provenance.portable(ran.stdout + ran.stderr)
         warned = [line for line in said.splitlines() if re.search("WARNING|ERROR", line)]
         raise InDIError("the book was not built:\n" + ("\n".join(warned) or said.strip()))
-    _check_portable(html)
-    final = folder / "_build" / "html"
-    shutil.rmtree(final, ignore_errors=True)
-    html.rename(final)
-    shutil.rmtree(new, ignore_errors=True)
-    return final / "index.html"
+    return into / "_build"
 
 
 def _check_portable(html: Path) -> None:

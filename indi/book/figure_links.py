@@ -1,4 +1,4 @@
-"""Executed notebooks with links in place of the figures that are stored beside them, and back again.
+"""Executed notebooks with links in place of the figures that are stored beside them.
 
 A notebook would hold every figure a second time, and most of its size would be that.
 """
@@ -13,6 +13,7 @@ import nbformat
 _SVG = "image/svg+xml"
 _SAVED = re.compile(r"""save_figure\(\s*["']([\w-]+)["']""")
 KEY = "indi_figure"
+"""Metadata of an output: the name of the stored figure. `captions.put` shows it in the book."""
 
 
 def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
@@ -32,13 +33,3 @@ def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
         for name, output in zip(names, drawn, strict=True):
             output.data = nbformat.from_dict({"text/markdown": f"![{name}](../{figures.name}/{name}.svg)"})
             output.metadata[KEY] = name
-
-
-def embed_figures(page: nbformat.NotebookNode, figures: Path) -> None:
-    """Undo `link_figures`, in place. A link to what is not there stays a link."""
-    for cell in page.cells:
-        for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get(KEY)
-            if name and (figures / f"{name}.svg").is_file():
-                svg = (figures / f"{name}.svg").read_text(encoding="utf-8")
-                output.data = nbformat.from_dict({_SVG: svg, "text/plain": f"<Figure {name}>"})
