@@ -29,12 +29,25 @@ def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 def _copy(app: Sphinx, exception: Exception | None) -> None:
     results = Path(app.srcdir) / "results"
-    for source, target in (("explorer", "explorer"), ("figures", "results/figures"), ("tables", "results/tables")):
+    for source, target in (
+        ("explorer", "explorer"),
+        ("figures", "results/figures"),
+        ("tables", "results/tables"),
+    ):
         if exception is None and (results / source).is_dir():
             shutil.copytree(results / source, Path(app.outdir) / target, dirs_exist_ok=True)
+
+
+def _slim(app: Sphinx, exception: Exception | None) -> None:
+    """MathJax comes in ten combinations of input and output, of which a page loads one: 14 MB less."""
+    used = PurePosixPath(app.config.mathjax_path or "").name
+    for combined in (Path(app.outdir) / "_static" / "mathjax").glob("*-*.js"):
+        if used and combined.name != used:
+            combined.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", _leave_out)
     app.connect("build-finished", _copy)
+    app.connect("build-finished", _slim, priority=900)  # after MathJax is there
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -99,6 +99,7 @@
     });
     root.addEventListener("toggle", label, true);
     window.addEventListener("hashchange", follow);
+    window.addEventListener("load", follow); // pictures and fonts above have moved it
 
     root.querySelectorAll(".indi-command").forEach((command) => {
       const button = element("button", { type: "button", class: "indi-copy" }, "Copy");

@@ -23,6 +23,7 @@ from indi.book.figure_links import KEY
 from indi.claims.ledger import CHAPTERS
 from indi.errors import InDIError
 from indi.evaluation import metrics
+from indi.figures import explorer
 from indi.records import results
 from indi.records.results import Table
 
@@ -127,11 +128,15 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     caption = " ".join(filter(None, [_fill(words["caption"], fill), _rests_on(words, notebook, profile)]))
     links = [("data (CSV)", f"figures/{name}.csv")] if (figures / f"{name}.csv").is_file() else []
     links += [("SVG", f"figures/{name}.svg")]
+    listed = _links(links, notebook)
+    if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
+        mark = f"{task}-explorer".replace("_", "-")
+        listed = f'<a href="#{mark}">Ask its points, and see their pictures.</a> {listed}'
     alt = html.escape(_fill(words["alt"], fill))
     return (
         f'<figure class="indi-figure" id="figure-{name.replace("_", "-")}">\n'
         f'<div class="indi-wide"><img src="../results/figures/{name}.svg" alt="{alt}"{box}></div>\n'
-        f"<figcaption>{html.escape(caption)} {_links(links, notebook)}</figcaption>\n</figure>"
+        f"<figcaption>{html.escape(caption)} {listed}</figcaption>\n</figure>"
     )
 
 
@@ -147,7 +152,7 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
     said = html.unescape(own[1]).strip() if own else ""
     known = [one for one in registry()["table"] if _is_of(one, said, notebook, nth)]
     # an entry for this chapter goes before one for all
-    words = min(known, key=lambda one: "chapter" not in one, default={})
+    words: Mapping[str, Any] = min(known, key=lambda one: "chapter" not in one, default={})
     task = _task(notebook)
     stored = words.get("data", "").replace("*", task)
     caption = " ".join(filter(None, [words.get("lead", ""), said]))

@@ -49,7 +49,7 @@ def parts(profile: str, entries: Sequence[Entry], notebooks: Sequence[str]) -> d
 def _abstract(profile: str, entries: Sequence[Entry]) -> str:
     exact = [entry for entry in entries if entry.claim.kind == "exact"]
     measured = [entry for entry in entries if entry.claim.kind == "empirical"]
-    states = Counter(entry.state for entry in entries)
+    states: Counter[str] = Counter(entry.state for entry in entries)
     doubtful = sum(entry.doubtful for entry in entries)
     lines = [
         f"Profile `{profile}`. Of {len(entries)} claims: **{ledger.counted(entries)}**.",
@@ -59,10 +59,9 @@ def _abstract(profile: str, entries: Sequence[Entry]) -> str:
         if doubtful
         else "Corrected for so many claims (Holm), no verdict changes.",
     ]
-    if states["stale"] or states["missing"]:
-        lines.append(
-            f"The data of {states['stale']} claims is older than the code, of {states['missing']} incomplete."
-        )
+    for state, why in (("stale", "is older than the code"), ("missing", "is incomplete")):
+        if states[state]:
+            lines.append(f"The data of {states[state]} of them {why}.")
     return "\n".join(lines)
 
 
