@@ -16,6 +16,18 @@ KEY = "indi_figure"
 """Metadata of an output: the name of the stored figure. `captions.put` shows it in the book."""
 
 
+_RENDERED = re.compile(r"\bledger\.(?:overview|details)\(")
+
+
+def leave_out_rendered(page: nbformat.NotebookNode) -> None:
+    """Empty, in place, what the book renders anew from the ledger when it is assembled: the claims' list, 120 KB."""
+    for cell in page.cells:
+        if cell.cell_type == "code" and _RENDERED.search(cell.source):
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output.data["text/html"] = "<p>Shown in the book, with today's verdicts.</p>"
+
+
 def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
     """Replace, in place, what a cell drew and stored under a literal name by a link to the stored figure.
 
