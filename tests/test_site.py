@@ -203,7 +203,7 @@ WIDE = """() => {
 }"""
 
 CHECK = """(rules) => axe.run({ exclude: [['mjx-container'], ['.bd-sidebar-primary .bd-links__title']] },
-  { resultTypes: ['violations'], ...(rules ? { runOnly: { type: 'rule', values: rules } } : {}) })
+  { resultTypes: ['violations'], preload: false, ...(rules ? { runOnly: { type: 'rule', values: rules } } : {}) })
   .then((found) => found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
     .map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')
       + ' (' + v.nodes.length + ')'))"""

@@ -18,6 +18,9 @@ from sphinx.application import Sphinx
 
 def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     scripts = {path.stem for path in (Path(app.srcdir) / "_static").glob("*.js")}
+    # what scrolls is reached by the keyboard
+    wide = '<div class="pst-scrollable-table-container"'
+    context["body"] = context.get("body", "").replace(wide, f'{wide} tabindex="0"')
     unused = {name for name in scripts if f'"indi-{name}"' not in context.get("body", "")}
     for kind in ("script_files", "css_files"):
         context[kind] = [

@@ -135,7 +135,7 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     alt = html.escape(_fill(words["alt"], fill))
     return (
         f'<figure class="indi-figure" id="figure-{name.replace("_", "-")}">\n'
-        f'<div class="indi-wide"><img src="../results/figures/{name}.svg" alt="{alt}"{box}></div>\n'
+        f'<div class="indi-wide" tabindex="0"><img src="../results/figures/{name}.svg" alt="{alt}"{box}></div>\n'
         f"<figcaption>{html.escape(caption)} {listed}</figcaption>\n</figure>"
     )
 
@@ -169,9 +169,9 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
         summary = f"{html.escape(re.split(r'[.;:] ', said or words.get('lead', 'Table'))[0].rstrip('.'))}: {rows} rows"
         return (
             f'<details class="indi-table indi-long"{mark}><summary>{summary}</summary>\n'
-            f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide">{bare}</div></details>'
+            f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div></details>'
         )
-    shown = f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide">{bare}</div>'
+    shown = f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div>'
     return f'<div class="indi-table"{mark}>{shown}</div>'
 
 

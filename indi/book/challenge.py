@@ -77,7 +77,7 @@ def _listed(entries: Sequence[Entry]) -> str:
     ]
     head = "<thead><tr><th>claim</th><th>task</th><th>paper</th><th>here</th></tr></thead>"
     table = f'<table class="table indi-report">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return f'```{{raw}} html\n<div class="indi-wide">{table}</div>\n```'
+    return f'```{{raw}} html\n<div class="indi-wide" tabindex="0">{table}</div>\n```'
 
 
 def _shortly(entry: Entry) -> str:

@@ -202,9 +202,7 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
             for task, entry in found.items()
         }
         rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
-    return (
-        f'<div class="indi-wide indi-grid">{_table(["claim", *TASKS.values(), "no single task"], rows)}</div>'
-    )
+    return f'<div class="indi-wide indi-grid" tabindex="0">{_table(["claim", *TASKS.values(), "no single task"], rows)}</div>'
 
 
 def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
