@@ -81,7 +81,7 @@
       if (!card) return;
       if (card.hidden) { menus.forEach(([, select]) => { select.value = ""; }); search.value = ""; filter(); }
       card.open = true;
-      card.scrollIntoView();
+      card.scrollIntoView({ behavior: "instant" });
     }
 
     menus.forEach(([, select]) => select.addEventListener("change", () => { filter(); remember(); }));

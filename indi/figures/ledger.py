@@ -184,7 +184,7 @@ def badge(outcome: Outcome, narrow: bool = False) -> str:
     space = "display:inline-block;line-height:1.25" if narrow else "white-space:nowrap"
     return (
         f'<span style="border:1.5px solid {colour};border-radius:0.6em;padding:0 0.45em;{space};'
-        f'font-size:0.9em"><b>{sign}</b> {outcome}</span>'
+        f'font-size:0.9em"><b>{sign}</b> <span class="indi-word">{outcome}</span></span>'
     )
 
 
@@ -202,7 +202,8 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
             for task, entry in found.items()
         }
         rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
-    return f'<div class="indi-wide indi-grid" tabindex="0">{_table(["claim", *TASKS.values(), "no single task"], rows)}</div>'
+    grid = _table(["claim", *TASKS.values(), "no single task"], rows)
+    return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
 
 
 def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
