@@ -4,6 +4,8 @@
 # make test        the tests
 # make book        the book alone, from results that are already there; PROFILE=laptop (default): the
 #                  published ones
+# make pdf         the reproducibility report as a PDF, printed by a Chromium that is installed; ALL=1: all of
+#                  the book
 # make lint        formatting, style, types, stripped notebooks
 # make clean       the environment and everything that is made again; trainings (runs/) and published
 #                  results stay
@@ -13,7 +15,7 @@
 
 ifeq ($(origin PROFILE),undefined)
 PROFILE := smoke
-book: PROFILE := laptop
+book pdf: PROFILE := laptop
 endif
 PYTHON ?= python3
 CORES ?= all
@@ -25,7 +27,7 @@ export INDI_RETRAIN := $(RETRAIN)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: reproduce test book lint clean
+.PHONY: reproduce test book pdf lint clean
 .DEFAULT_GOAL := reproduce
 
 # pip's own lines where it begins on a package, and every 20 s what lies there already: never long silence
@@ -49,6 +51,9 @@ test: $(READY)
 
 book: $(READY)
 	@$(BIN)/indi book --profile $(PROFILE)
+
+pdf: $(READY)
+	@$(BIN)/indi pdf --profile $(PROFILE) $(if $(ALL),--all)
 
 lint: $(READY)
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb

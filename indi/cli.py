@@ -538,6 +538,21 @@ def book(profile: str) -> None:
     click.echo(page)
 
 
+@main.command()
+@_profile
+@click.option("--all", "whole", is_flag=True, help="The whole book, not the report alone.")
+def pdf(profile: str, whole: bool) -> None:
+    """Print the reproducibility report, or the whole book, with the Chromium of this machine.
+
+    The book of the profile is built first.
+    """
+    from indi.book import pdf as printing
+
+    printing.browser()  # before the minute that the book takes
+    click.get_current_context().invoke(book, profile=profile)
+    click.echo(printing.make(whole))
+
+
 def entry() -> None:
     """The program `indi`. What computes for long runs with the settings of `processes`."""
     if {"train", "bench", "restore"} & set(sys.argv[1:4]):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
+from indi.book import captions
 from indi.book import figure_links as pages
+from indi.records import results
+
+ROOT = Path(__file__).resolve().parent.parent
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -25,7 +31,7 @@ def figures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_links_point_to_the_stored_figure_and_are_undone(figures: Path) -> None:
+def test_links_point_to_the_stored_figure_and_the_book_shows_it(figures: Path) -> None:
     page = nbformat.v4.new_notebook(
         cells=[cell('_ = results.save_figure("steps", figure, profile)', "<svg>drawn</svg>")]
     )
@@ -33,9 +39,11 @@ def test_links_point_to_the_stored_figure_and_are_undone(figures: Path) -> None:
     nbformat.validate(page)
     data = page.cells[0].outputs[0].data
     assert dict(data) == {"text/markdown": "![steps](../figures/steps.svg)"}
-    pages.embed_figures(page, figures)
+    captions.put(page, "04_jpeg", "smoke", figures)
     nbformat.validate(page)
-    assert page.cells[0].outputs[0].data["image/svg+xml"] == SVG
+    shown = page.cells[0].outputs[0].data["text/html"]
+    assert 'src="../results/figures/steps.svg"' in shown
+    assert "steps.csv" not in shown, "there is none"
 
 
 @pytest.mark.parametrize(
@@ -57,5 +65,56 @@ def test_a_link_without_its_figure_stays_a_link(figures: Path) -> None:
     page = nbformat.v4.new_notebook(cells=[cell('save_figure("steps", figure, profile)', "<svg/>")])
     pages.link_figures(page, figures)
     (figures / "steps.svg").unlink()
-    pages.embed_figures(page, figures)
+    captions.put(page, "04_jpeg", "smoke", figures)
     assert "text/markdown" in page.cells[0].outputs[0].data
+
+
+def test_every_figure_of_the_chapters_has_a_caption_and_every_caption_a_figure() -> None:
+    saved = {
+        name
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        for one in nbformat.read(path, as_version=4).cells
+        if one.cell_type == "code"
+        for name in pages._SAVED.findall(one.source)
+    } | {name for names in captions._IN_A_LOOP.values() for name in names}
+    assert {name for name in saved if captions.entry(name) is None} == set()
+    known = captions.registry()["figure"]
+    assert {name for name in known if not any(fnmatchcase(one, name) for one in saved)} == set()
+    for words in known.values():
+        assert words["caption"].endswith((".", "better."))
+        assert words["alt"].endswith(".")
+
+
+def test_a_caption_says_whose_numbers_how_many_and_of_what(project: Path) -> None:
+    """Numbers by hand: two images, PSNR means 30 and 28."""
+    rows = pd.DataFrame(
+        [
+            (image, "indi", n, metric, value)
+            for image, shift in (("a", 0.0), ("b", 2.0))
+            for n, metric, value in (
+                (1, "psnr", 29.0 + shift), (20, "psnr", 27.0 + shift),
+                (1, "lpips_squeeze", 0.4), (20, "lpips_squeeze", 0.25),
+            )
+        ],
+        columns=["image", "sampler", "steps", "metric", "value"],
+    )  # fmt: skip
+    results.save("jpeg", rows, "laptop", notebook="04_jpeg")
+    figures = project / "results" / "laptop" / "figures"
+    figures.mkdir()
+    (figures / "jpeg_steps.svg").write_text('<svg width="72pt" height="36pt"/>')
+    shown = captions.figure("jpeg_steps", "04_jpeg", "laptop", figures)
+    alt = "JPEG artifacts, InDI, from one to 20 steps: PSNR from 30.0 to 28.0 dB, LPIPS from 0.40 to 0.25"
+    assert f'alt="{alt}' in shown
+    assert 'width="96" height="48"' in shown
+    assert "Ours" in shown
+
+
+@pytest.mark.parametrize(("rows", "folded"), [(captions.LONG, False), (captions.LONG + 1, True)])
+def test_long_tables_are_folded_and_keep_their_caption(project: Path, rows: int, folded: bool) -> None:
+    body = "<tr><td>1</td></tr>" * rows
+    text = f"<table><caption>Means and 95 % intervals over images; n = 3.</caption><tr><th>a</th></tr>{body}</table>"
+    shown = captions.table(text, "04_jpeg", "smoke", 0, set())
+    assert shown.startswith("<details") == folded
+    assert shown.count("Means and 95 % intervals over images; n = 3.") == 1
+    assert "<caption" not in shown
+    assert shown.count("<tr>") == rows + 1

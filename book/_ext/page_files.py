@@ -3,7 +3,8 @@
 Jupyter Book loads every .js and .css file of _static/ on every page. Here a script NAME.js, and a style sheet
 of that name, is loaded only where the page holds an element of the class or id indi-NAME.
 
-Pictures that a script loads are not known to Sphinx: results/explorer is copied as it is.
+Pictures that a script loads, and the figures, tables and records that captions offer for download, are not known
+to Sphinx: they are copied as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from sphinx.application import Sphinx
 
 def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     scripts = {path.stem for path in (Path(app.srcdir) / "_static").glob("*.js")}
+    # what scrolls is reached by the keyboard
+    wide = '<div class="pst-scrollable-table-container"'
+    context["body"] = context.get("body", "").replace(wide, f'{wide} tabindex="0"')
     unused = {name for name in scripts if f'"indi-{name}"' not in context.get("body", "")}
     for kind in ("script_files", "css_files"):
         context[kind] = [
@@ -27,12 +31,26 @@ def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 
 def _copy(app: Sphinx, exception: Exception | None) -> None:
-    pictures = Path(app.srcdir) / "results" / "explorer"
-    if exception is None and pictures.is_dir():
-        shutil.copytree(pictures, Path(app.outdir) / "explorer", dirs_exist_ok=True)
+    results = Path(app.srcdir) / "results"
+    for source, target in (
+        ("explorer", "explorer"),
+        ("figures", "results/figures"),
+        ("tables", "results/tables"),
+    ):
+        if exception is None and (results / source).is_dir():
+            shutil.copytree(results / source, Path(app.outdir) / target, dirs_exist_ok=True)
+
+
+def _slim(app: Sphinx, exception: Exception | None) -> None:
+    """MathJax comes in ten combinations of input and output, of which a page loads one: 14 MB less."""
+    used = PurePosixPath(app.config.mathjax_path or "").name
+    for combined in (Path(app.outdir) / "_static" / "mathjax").glob("*-*.js"):
+        if used and combined.name != used:
+            combined.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", _leave_out)
     app.connect("build-finished", _copy)
+    app.connect("build-finished", _slim, priority=900)  # after MathJax is there
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,7 +20,6 @@ import nbformat
 import pandas as pd
 
 from indi import paths
-from indi.book import figure_links as pages
 from indi.book import rerun as reuse
 from indi.book import run as runner
 from indi.errors import InDIError
@@ -133,21 +132,29 @@ def assemble(profile: str) -> None:
     """
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
+    from indi.book import captions, challenge
     from indi.book import summaries as findings
+    from indi.claims import report
     from indi.figures import explorer
 
     rows = status(profile)
     entries = claims.judge(profile)
     book = paths.root() / "book"
     results = paths.results(profile)
+    made = {
+        source.stem: _page(source, executed, results / "figures", profile, entries)
+        for source in notebooks()
+        if (executed := runner.executed_path(source.stem, profile)).is_file()
+    }
+    if claims_page := made.get(report.NOTEBOOK):
+        # once more, now that it is known where the evidence stands
+        findings.render(claims_page, report.NOTEBOOK, profile, entries, captions.places(made, profile))
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
-        executed = runner.executed_path(source.stem, profile)
-        page = book / "notebooks" / source.name
-        if executed.is_file():
-            wanted[page] = _page(source, executed, results / "figures", profile, entries)
-        else:
-            wanted[page] = _placeholder(source, profile)
+        page = made.get(source.stem) or _placeholder(source, profile)
+        wanted[book / "notebooks" / source.name] = (nbformat.writes(page) + "\n").encode()
+    for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
+        wanted[book / "results" / "report" / name] = text.encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
@@ -168,16 +175,18 @@ def assemble(profile: str) -> None:
                 path.unlink()
 
 
-def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Sequence[Entry]) -> bytes:
-    """The executed notebook as a page: with its figures, today's prose and verdicts, and what was found on top.
+def _page(
+    source: Path, executed: Path, figures: Path, profile: str, entries: Sequence[Entry]
+) -> nbformat.NotebookNode:
+    """The executed notebook as a page: with captions, today's prose and verdicts, and what was found on top.
 
     The prose is taken from `source` where the code is still the one that was executed: it changes no
     number, so that a better sentence needs no new run.
     """
+    from indi.book import captions
     from indi.book import summaries as findings
 
     page = nbformat.read(executed, as_version=4)
-    pages.embed_figures(page, figures)
     ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     written = nbformat.read(source, as_version=4).cells
     if [_code(cell) for cell in ours] == [_code(cell) for cell in written]:
@@ -188,9 +197,10 @@ def _page(source: Path, executed: Path, figures: Path, profile: str, entries: Se
         page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
     _fold(page)
     findings.render(page, source.stem, profile, entries)
+    captions.put(page, source.stem, profile, figures)
     if short := findings.in_short(source.stem, profile, entries):
         page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
-    return (nbformat.writes(page) + "\n").encode()
+    return page
 
 
 def _fold(page: nbformat.NotebookNode) -> None:
@@ -217,7 +227,7 @@ def _code(cell: nbformat.NotebookNode) -> str | None:
     return cell.source if cell.cell_type == "code" else None
 
 
-def _placeholder(source: Path, profile: str) -> bytes:
+def _placeholder(source: Path, profile: str) -> nbformat.NotebookNode:
     """A page in place of a notebook that was not run: its first cell's title, and what to do."""
     cells = nbformat.read(source, as_version=4).cells
     text = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
@@ -230,7 +240,7 @@ def _placeholder(source: Path, profile: str) -> bytes:
         f"Run it with `indi run notebooks/{source.name} --profile {profile}`.\n```\n"
     )
     page.cells = [nbformat.v4.new_markdown_cell(note, id="not-run")]
-    return (nbformat.writes(page) + "\n").encode()
+    return page
 
 
 def build(profile: str) -> Path:
@@ -247,11 +257,31 @@ def build(profile: str) -> Path:
     folder = paths.root() / "book"
     # Snakemake's stamp: the book it stands for may be another profile's, and is about to go.
     (folder / "_build" / ".done").unlink(missing_ok=True)
-    # From nothing each time: Sphinx would not notice a changed table of contents or CSV.
     new = folder / "_build" / "new"
+    html = _built(new, "html") / "html"
+    _check_portable(html)
+    final = folder / "_build" / "html"
+    shutil.rmtree(final, ignore_errors=True)
+    html.rename(final)
     shutil.rmtree(new, ignore_errors=True)
+    return final / "index.html"
+
+
+def single_page() -> Path:
+    """The book that was put together last as one page, book/_build/single/..., for print.
+
+    Raises:
+        InDIError: the builder's warnings.
+    """
+    return _built(paths.root() / "book" / "_build" / "single", "singlehtml") / "singlehtml" / "index.html"
+
+
+def _built(into: Path, builder: str) -> Path:
+    """Run the builder; from nothing each time: Sphinx would not notice a changed table of contents or CSV."""
+    folder = paths.root() / "book"
+    shutil.rmtree(into, ignore_errors=True)
     program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["-W", "-n", "--keep-going", "--quiet", "--path-output", str(new)]
+    options = ["-W", "-n", "--keep-going", "--quiet", "--builder", builder, "--path-output", str(into)]
     ran = subprocess.run(
         [sys.executable, "-c", program, "build", str(folder), *options],
         capture_output=True,
@@ -259,17 +289,11 @@ def build(profile: str) -> Path:
         check=False,
         env={**os.environ, "NO_COLOR": "1"},
     )
-    html = new / "_build" / "html"
-    if ran.returncode or not (html / "index.html").is_file():
+    if ran.returncode or not (into / "_build" / builder / "index.html").is_file():
         said = provenance.portable(ran.stdout + ran.stderr)
         warned = [line for line in said.splitlines() if re.search("WARNING|ERROR", line)]
         raise InDIError("the book was not built:\n" + ("\n".join(warned) or said.strip()))
-    _check_portable(html)
-    final = folder / "_build" / "html"
-    shutil.rmtree(final, ignore_errors=True)
-    html.rename(final)
-    shutil.rmtree(new, ignore_errors=True)
-    return final / "index.html"
+    return into / "_build"
 
 
 def _check_portable(html: Path) -> None:

@@ -1,4 +1,4 @@
-"""Executed notebooks with links in place of the figures that are stored beside them, and back again.
+"""Executed notebooks with links in place of the figures that are stored beside them.
 
 A notebook would hold every figure a second time, and most of its size would be that.
 """
@@ -12,7 +12,20 @@ import nbformat
 
 _SVG = "image/svg+xml"
 _SAVED = re.compile(r"""save_figure\(\s*["']([\w-]+)["']""")
-_KEY = "indi_figure"
+KEY = "indi_figure"
+"""Metadata of an output: the name of the stored figure. `captions.put` shows it in the book."""
+
+
+_RENDERED = re.compile(r"\bledger\.(?:overview|details)\(")
+
+
+def leave_out_rendered(page: nbformat.NotebookNode) -> None:
+    """Empty, in place, what the book renders anew from the ledger when it is assembled: the claims' list, 120 KB."""
+    for cell in page.cells:
+        if cell.cell_type == "code" and _RENDERED.search(cell.source):
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output.data["text/html"] = "<p>Shown in the book, with today's verdicts.</p>"
 
 
 def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
@@ -31,14 +44,4 @@ def link_figures(page: nbformat.NotebookNode, figures: Path) -> None:
             continue
         for name, output in zip(names, drawn, strict=True):
             output.data = nbformat.from_dict({"text/markdown": f"![{name}](../{figures.name}/{name}.svg)"})
-            output.metadata[_KEY] = name
-
-
-def embed_figures(page: nbformat.NotebookNode, figures: Path) -> None:
-    """Undo `link_figures`, in place. A link to what is not there stays a link."""
-    for cell in page.cells:
-        for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get(_KEY)
-            if name and (figures / f"{name}.svg").is_file():
-                svg = (figures / f"{name}.svg").read_text(encoding="utf-8")
-                output.data = nbformat.from_dict({_SVG: svg, "text/plain": f"<Figure {name}>"})
+            output.metadata[KEY] = name

@@ -324,6 +324,7 @@ def _publishable(executed: Path, source: Path, target: Path) -> None:
     """Take the paths of this machine, and figures that are stored beside it, out of an executed notebook."""
     book = nbformat.read(executed, as_version=4)
     pages.link_figures(book, target.parent.parent / "figures")
+    pages.leave_out_rendered(book)
     book.metadata.papermill.input_path = _relative(source.resolve())
     book.metadata.papermill.output_path = _relative(target)
     executed.write_text(provenance.portable(nbformat.writes(book)) + "\n", encoding="utf-8")

@@ -47,7 +47,13 @@ def claims_of(notebook: str, entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def render(page: nbformat.NotebookNode, notebook: str, profile: str, entries: Sequence[Entry]) -> None:
+def render(
+    page: nbformat.NotebookNode,
+    notebook: str,
+    profile: str,
+    entries: Sequence[Entry],
+    places: Mapping[str, str] | None = None,
+) -> None:
     """Put today's verdicts, in place, where the cells of an executed notebook printed those of its run.
 
     Args:
@@ -55,6 +61,7 @@ def render(page: nbformat.NotebookNode, notebook: str, profile: str, entries: Se
         notebook: its name, e.g. "04_jpeg".
         profile: smoke, laptop, gpu or paper.
         entries: the whole ledger, as `claims.judge` gives it.
+        places: where evidence stands in the book, for the claims' page; see `ledger.details`.
     """
     for cell in page.cells:
         if cell.cell_type != "code" or not cell.outputs:
@@ -64,7 +71,7 @@ def render(page: nbformat.NotebookNode, notebook: str, profile: str, entries: Se
         elif "ledger.overview(" in cell.source:
             shown = [("text/html", ledger.overview(entries))]
         elif "ledger.details(" in cell.source:
-            shown = [("text/html", ledger.details(entries, profile))]
+            shown = [("text/html", ledger.details(entries, profile, places))]
         elif _JUDGES.search(cell.source):
             shown = foot(notebook, profile, entries)
         else:
@@ -163,7 +170,15 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
             "*N*: number of steps; *best N*: the one with the lowest LPIPS of those tried. In brackets: 95 % "
             "intervals over images, for *change* of the paired difference between best N and one step."
         )
-    lines += ["", *ledger.by_outcome(entries)]
+    grid = ledger.overview(entries, "notebooks/13_claims.html")
+    lines += [
+        "",
+        "```{raw} html",
+        grid,
+        "```",
+        "",
+        "Each mark leads to the claim, its rule, its numbers and its evidence.",
+    ]
     if profile == "smoke":
         lines.append(
             "\n**Smoke numbers say nothing about quality**: they show that every part runs. "

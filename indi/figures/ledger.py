@@ -28,6 +28,47 @@ _LOOK: dict[Outcome, tuple[str, str]] = {
 }
 TASKS = {task: profiles.TASKS[task][1] for task in profiles.RESTORATION}
 
+#: What a claim's name starts with -> the figure that shows its evidence; "*" is the task. Longest first.
+_FIGURES = {
+    "toy-modes": "toy_fraction",
+    "proposition-4.1": "gaussian_curves",
+    "table-2-sizes": "network",
+    "one-step-psnr": "*_steps",
+    "several-steps": "*_perception_distortion",
+    "more-detail": "*_steps",
+    "artifacts-away": "*_strip",
+    "falls-again/": "*_steps",
+    "falls-again": "samplers_planes",
+    "naive-few": "samplers_planes",
+    "naive-diverges": "samplers_many",
+    "cold-behind": "samplers_planes",
+    "cold-steadier": "samplers_many",
+    "time-impact": "time_distribution_planes",
+    "time-bias": "time_distribution_planes",
+    "noise-helps/jpeg": "noise_planes",
+    "noise-helps/super_resolution": "super_resolution_noise",
+    "blurry": "super_resolution_noise",
+    "brownian": "noise_steps",
+    "fewer-steps": "conditional_ddpm_perception_distortion",
+    "comparable-ddpm": "conditional_ddpm_perception_distortion",
+    "generates-best": "generation_steps",
+    "generates": "generation_steps",
+    "generation-fid": "generation_samples",
+    "state-of-the-art": "motion_perception_distortion",
+    "competitive-psnr": "motion_perception_distortion",
+    "as-dvsr": "motion_strip",
+    "table-5b": "super_resolution_perception_distortion",
+    "against-others": "super_resolution_strip",
+    "accumulation": "samplers_many",
+    "denoising": "gaussian_curves",
+}
+
+
+def figure_of(entry: Entry) -> str | None:
+    """The name of the figure that shows a claim's evidence; None: there is none."""
+    found = next((name for start, name in _FIGURES.items() if entry.claim.id.startswith(start)), None)
+    return found and found.replace("*", entry.claim.task)
+
 
 def counted(entries: Iterable[Entry]) -> str:
     """ "3 reproduced, 1 not tested"."""
@@ -156,53 +197,96 @@ def badge(outcome: Outcome, narrow: bool = False) -> str:
     space = "display:inline-block;line-height:1.25" if narrow else "white-space:nowrap"
     return (
         f'<span style="border:1.5px solid {colour};border-radius:0.6em;padding:0 0.45em;{space};'
-        f'font-size:0.9em"><b>{sign}</b> {outcome}</span>'
+        f'font-size:0.9em"><b>{sign}</b> <span class="indi-word">{outcome}</span></span>'
     )
 
 
-def overview(entries: Sequence[Entry]) -> str:
-    """A table of badges: a row per claim, a column per task."""
+def overview(entries: Sequence[Entry], page: str = "") -> str:
+    """A table of badges, each a link to its claim: a row per claim, a column per task.
+
+    Args:
+        page: the claims' page, as seen from the page that shows the table; "": the same.
+    """
     rows = []
     for title in dict.fromkeys(entry.claim.title for entry in entries):
         found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
         badges = {
-            task: f'<a href="#{_anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
+            task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
             for task, entry in found.items()
         }
         rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
-    return _table(["claim", *(task.replace("_", " ") for task in TASKS), "–"], rows)
+    grid = _table(["claim", *TASKS.values(), "no single task"], rows)
+    return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
 
 
-def details(entries: Sequence[Entry], profile: str) -> str:
-    """Per claim: words, place, rule, our numbers, verdict, state, chapter and command."""
-    cards = []
-    for entry in entries:
-        claim, verdict = entry.claim, entry.verdict
-        task = f" ({claim.task.replace('_', ' ')})" if claim.task else ""
-        words = html.escape(claim.words)
-        words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
-        trained_on, commits = (", ".join(filter(None, some)) for some in (entry.trained_on, entry.commits))
-        data = [
-            entry.state,
-            f"profile {profile}",
-            f"trained on {trained_on}" if trained_on else "",
-            f"commit {commits}" if commits else "",
-            *entry.problems,
-        ]
-        command = html.escape(entry.command.format(profile=profile))
-        rows = {
-            "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
-            "rule": html.escape(claim.test),
-            "verdict": f"{badge(verdict.outcome)} {html.escape(verdict.reason)}".strip(),
-            "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
-            "data": html.escape("; ".join(filter(None, data))),
-            "chapter": f'<a href="{claim.chapter}.html">{claim.chapter}</a>, <code>{command}</code>',
-        }
-        cards.append(
-            f'<h3 id="{_anchor(entry)}" style="margin-top:1.6em;font-size:1.05em">{html.escape(claim.title)}{task}'
-            f"</h3>{_table(None, [row for row in rows.items() if row[1]])}"
-        )
-    return "\n".join(cards)
+def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
+    """Every claim as a part that opens: words, rule, numbers, verdict, and where its evidence is.
+
+    A plain list of `<details>`; the page's script (book/_static/claims.js) adds filters to it.
+
+    Args:
+        places: id of a figure, table or section's figure -> (page.html, id of the section above); None: no such
+            places are known, and only downloads are linked.
+    """
+    cards = [_card(entry, profile, places or {}) for entry in entries]
+    return '<div class="indi-claims">\n' + "\n".join(cards) + "\n</div>"
+
+
+def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
+    claim, verdict = entry.claim, entry.verdict
+    task = f" ({TASKS.get(claim.task, claim.task)})" if claim.task else ""
+    words = html.escape(claim.words)
+    words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
+    trained_on, commits = (", ".join(filter(None, some)) for some in (entry.trained_on, entry.commits))
+    data = [
+        entry.state,
+        f"profile {profile}",
+        f"trained on {trained_on}" if trained_on else "",
+        f"commit {commits}" if commits else "",
+        *entry.problems,
+    ]
+    command = html.escape(entry.command.format(profile=profile))
+    rows = {
+        "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
+        "rule": html.escape(claim.test),
+        "verdict": f"{badge(verdict.outcome)} {html.escape(verdict.reason)}".strip(),
+        "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
+        "evidence": _evidence(entry, places),
+        "data": html.escape("; ".join(filter(None, data))),
+        "rerun": f'<code class="indi-command">{command}</code>',
+    }
+    shown = _table(None, [row for row in rows.items() if row[1]])
+    name = anchor(entry)
+    return (
+        f'<details class="indi-claim" data-verdict="{verdict.outcome}" data-task="{claim.task}" '
+        f'data-chapter="{claim.chapter}"><summary>{badge(verdict.outcome)} <span class="indi-title">'
+        f"{html.escape(claim.title)}{html.escape(task)}</span></summary>\n"
+        f'<div id="{name}" class="indi-card">{shown}<p><a href="#{name}">Permanent link to this claim</a></p></div>'
+        "</details>"
+    )
+
+
+def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
+    """Links to the section, figure, table and data that a verdict rests on."""
+    claim = entry.claim
+    links = []
+    figure = f"figure-{figure_of(entry)}".replace("_", "-")
+    if section := places.get(f"section of {figure}"):
+        links.append(("section", section))
+    else:
+        links.append(("chapter", f"{claim.chapter}.html"))
+    if place := places.get(figure):
+        links.append(("figure", f"{place}#{figure}"))
+    listed = [f'<a href="{target}">{name}</a>' for name, target in links]
+    stored = [name for name in claim.tables if f"data of {name}" in places]
+    for name in stored:
+        of = f" {name}" if len(stored) > 1 else ""
+        table = f"table-{name}".replace("_", "-")
+        if place := places.get(table):
+            listed.append(f'<a href="{place}#{table}">table{of}</a>')
+        listed.append(f'<a href="../results/tables/{name}.csv" download>CSV{of}</a>')
+        listed.append(f'<a href="../results/tables/{name}.json" download>its record{of}</a>')
+    return " · ".join(listed)
 
 
 def _numbers(numbers: Sequence[Number]) -> str:
@@ -213,7 +297,8 @@ def _numbers(numbers: Sequence[Number]) -> str:
     return f"<details><summary>{len(numbers)} numbers, with intervals</summary>{listed}</details>"
 
 
-def _anchor(entry: Entry) -> str:
+def anchor(entry: Entry) -> str:
+    """The id of a claim on the claims' page."""
     return "claim-" + entry.claim.id.replace("/", "-").replace(".", "-").replace("_", "-")
 
 

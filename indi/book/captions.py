@@ -1,0 +1,277 @@
+"""Captions, alternative texts and downloads of the figures and tables of the book, put in when it is assembled.
+
+The words stand in captions.toml; profile, data, n and trainings come from the records of the tables, so that no number
+is typed. A figure becomes a plain `<figure>` of the stored SVG, beside which its data and its code can be downloaded.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from indi import profiles
+from indi.book.figure_links import KEY
+from indi.claims.ledger import CHAPTERS
+from indi.errors import InDIError
+from indi.evaluation import metrics
+from indi.figures import explorer
+from indi.records import results
+from indi.records.results import Table
+
+LONG = 18
+"""Tables of more rows are folded."""
+
+#: Figures that a chapter saves in a loop, in the order of its unnamed drawings.
+_IN_A_LOOP = {"12_conditional_ddpm": ("conditional_ddpm_training", "conditional_ddpm_training_indi")}
+
+_SVG = "image/svg+xml"
+
+
+@lru_cache
+def registry() -> dict[str, Any]:
+    """captions.toml: "figure" -> name or pattern -> entry, and "table", a list."""
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def entry(figure: str) -> dict[str, Any] | None:
+    """What is written about a figure, or None; its own entry goes before one with a star."""
+    known = registry()["figure"]
+    found = known.get(figure) or next((known[name] for name in known if fnmatchcase(figure, name)), None)
+    return None if found is None else dict(found)
+
+
+def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path) -> None:
+    """Give every figure and table of an executed notebook its caption, alternative text and downloads, in place.
+
+    Args:
+        page: the executed notebook, with links in place of its figures (see `figure_links`).
+        notebook: its name, e.g. "04_jpeg".
+        profile: smoke, laptop, gpu or paper.
+        figures: folder of the stored figures. Of one that is not there the link stays.
+    """
+    unnamed = list(_IN_A_LOOP.get(notebook, ()))
+    seen, ids = -1, set[str]()
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            name = output.get("metadata", {}).get(KEY)
+            if name is None and _SVG in data and unnamed:
+                name = unnamed.pop(0)
+            if name and (figures / f"{name}.svg").is_file():
+                shown = figure(name, notebook, profile, figures)
+            elif "<table" in (text := "".join(data.get("text/html", ""))) and "indi-" not in text:
+                seen += 1
+                shown = table(text, notebook, profile, seen, ids)
+            else:
+                continue
+            output.data = nbformat.from_dict({"text/html": shown})
+
+
+def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str, str]:
+    """Where evidence stands, for links from the claims' page, which lies beside the chapters.
+
+    Args:
+        pages: name of a chapter -> its page, with figures and tables put in.
+
+    Returns:
+        id of a figure or table -> its page; "section of ID" -> page and section; "data of NAME" -> "" for each stored
+        table.
+    """
+    found = {f"data of {name}": "" for page in pages for name in _stored(page, profile)}
+    for name, page in pages.items():
+        section = ""
+        for cell in page.cells:
+            if cell.cell_type == "markdown":
+                heads = re.findall(r"^#{2,3} (.+)$", cell.source, re.MULTILINE)
+                section = f"#{_slug(heads[-1])}" if heads else section
+            for output in cell.get("outputs", []):
+                for mark in re.findall(
+                    r'id="((?:figure|table)-[\w-]+)"', output.get("data", {}).get("text/html", "")
+                ):
+                    found.setdefault(mark, f"{name}.html")
+                    found.setdefault(f"section of {mark}", f"{name}.html{section}")
+    return found
+
+
+def _stored(notebook: str, profile: str) -> list[str]:
+    return [record["table"] for record in results.records(profile, notebook) if "table" in record]
+
+
+def _slug(heading: str) -> str:
+    """The id that docutils gives a heading."""
+    plain = unicodedata.normalize("NFKD", heading.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"^[-0-9]+|-+$", "", re.sub(r"[^a-z0-9]+", "-", plain))
+
+
+def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
+    """A stored figure with its caption as HTML, for a page in notebooks/."""
+    words = entry(name) or {"caption": "", "alt": f"The figure {name} of this chapter."}
+    task = _task(notebook)
+    fill = {"task": _named(task)} | _numbers(_load(words.get("table", "").replace("*", task), profile))
+    size = re.search(
+        r'<svg[^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', (figures / f"{name}.svg").read_text()
+    )
+    box = (
+        ""
+        if size is None
+        else ' width="{:.0f}" height="{:.0f}"'.format(*(float(x) * 4 / 3 for x in size.groups()))
+    )
+    caption = " ".join(filter(None, [_fill(words["caption"], fill), _rests_on(words, notebook, profile)]))
+    links = [("data (CSV)", f"figures/{name}.csv")] if (figures / f"{name}.csv").is_file() else []
+    links += [("SVG", f"figures/{name}.svg")]
+    listed = _links(links, notebook)
+    if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
+        mark = f"{task}-explorer".replace("_", "-")
+        listed = f'<a href="#{mark}">Ask its points, and see their pictures.</a> {listed}'
+    alt = html.escape(_fill(words["alt"], fill))
+    return (
+        f'<figure class="indi-figure" id="figure-{name.replace("_", "-")}">\n'
+        f'<div class="indi-wide" tabindex="0"><img src="../results/figures/{name}.svg" alt="{alt}"{box}></div>\n'
+        f"<figcaption>{html.escape(caption)} {listed}</figcaption>\n</figure>"
+    )
+
+
+def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> str:
+    """A printed table with a caption that stands alone and its downloads; a long one is folded.
+
+    Args:
+        text: its HTML.
+        nth: which of the chapter's tables it is, from 0.
+        ids: those that the page has; that of this table is added, "table-" and its data, of the first that shows them.
+    """
+    own = re.search(r"<caption[^>]*>(.*?)</caption>", text, re.DOTALL)
+    said = html.unescape(own[1]).strip() if own else ""
+    known = [one for one in registry()["table"] if _is_of(one, said, notebook, nth)]
+    # an entry for this chapter goes before one for all
+    words: Mapping[str, Any] = min(known, key=lambda one: "chapter" not in one, default={})
+    task = _task(notebook)
+    stored = words.get("data", "").replace("*", task)
+    caption = " ".join(filter(None, [words.get("lead", ""), said]))
+    if caption and profile not in caption and "data" in words and _load(stored, profile):
+        caption = f"{caption.rstrip('.')}; profile {profile}."
+    links = [("data (CSV)", f"tables/{stored}.csv")] if _load(stored, profile) else []
+    caption = f"{html.escape(caption)} {_links(links, notebook)}".strip()
+    name = f"table-{stored}".replace("_", "-")
+    mark = f' id="{name}"' if links and name not in ids else ""
+    ids.add(name)
+    rows = len(re.findall(r"<tr\b", text)) - 1
+    bare = text.replace(own[0], "") if own else text
+    if rows > LONG:
+        summary = f"{html.escape(re.split(r'[.;:] ', said or words.get('lead', 'Table'))[0].rstrip('.'))}: {rows} rows"
+        return (
+            f'<details class="indi-table indi-long"{mark}><summary>{summary}</summary>\n'
+            f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div></details>'
+        )
+    shown = f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div>'
+    return f'<div class="indi-table"{mark}>{shown}</div>'
+
+
+def _is_of(words: Mapping[str, Any], said: str, notebook: str, nth: int) -> bool:
+    if words.get("chapter", notebook) != notebook:
+        return False
+    return words.get("nth") == nth if not words["starts"] else said.startswith(words["starts"])
+
+
+def _links(links: list[tuple[str, str]], notebook: str) -> str:
+    listed = [f'<a href="../results/{path}" download>{name}</a>' for name, path in links]
+    listed.append(f'<a href="../_sources/notebooks/{notebook}.ipynb" download>code (notebook)</a>')
+    return f'<span class="indi-downloads">{" · ".join(listed)}</span>'
+
+
+def _task(notebook: str) -> str:
+    return next((task for task, chapter in CHAPTERS.items() if chapter == notebook), "jpeg")
+
+
+def _named(task: str) -> str:
+    name = profiles.TASKS[task][1]
+    return name[0].upper() + name[1:]
+
+
+def _load(name: str, profile: str) -> Table | None:
+    try:
+        return results.load(name.removesuffix("+"), profile) if name else None
+    except InDIError:
+        return None
+
+
+def _fill(words: str, numbers: Mapping[str, str]) -> str:
+    """The words with their numbers; without its numbers, the words before the first colon."""
+    try:
+        return words.format(**numbers)
+    except KeyError:
+        return words.partition(":")[0].format_map({"task": numbers["task"]}) + "."
+
+
+def _numbers(table: Table | None) -> dict[str, str]:
+    """InDI's means at one and at the most steps, as the alternative texts name them."""
+    if table is None or not {"sampler", "steps", "metric", "value"} <= set(table.rows.columns):
+        return {}
+    rows = table.rows[table.rows["sampler"] == "indi"]
+    means = rows.groupby(["metric", "steps"])["value"].mean()
+    perception = next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
+    last = int(rows["steps"].max())
+    if ("psnr", 1) not in means.index or (perception, 1) not in means.index:
+        return {}
+    return {
+        "last": str(last),
+        "perception": metrics.describe(perception).label.split(" (")[0],
+        "psnr_1": f"{means['psnr', 1]:.1f}",
+        "psnr_last": f"{means['psnr', last]:.1f}",
+        "perception_1": f"{means[perception, 1]:.2f}",
+        "perception_last": f"{means[perception, last]:.2f}",
+    }
+
+
+def _rests_on(words: Mapping[str, Any], notebook: str, profile: str) -> str:
+    """Whose numbers they are, of which profile, on what data, how many, and what the intervals are over."""
+    if "caption" not in words or "table" not in words:
+        return "" if notebook not in profiles.EXACT else "Ours; exact, the same in every profile."
+    # of several tasks, those of the first say how many
+    several = words["table"].endswith("+")
+    of_task = profiles.RESTORATION[0] if several else _task(notebook)
+    found = _load(words["table"].replace("*", of_task), profile)
+    if found is None:
+        return f"Ours; profile {profile}."
+    made = found.provenance
+    if not made.get("trainings"):
+        return f"Ours; exact F or counted, no training, the same in every profile (shown: {profile})."
+    recipe = made["trainings"][0]["recipe"]
+    images = _count(found)
+    data = str(words.get("of") or profiles.get(profile).evaluate or recipe["data"])
+    each = " a task" if several else ""
+    count = len(made["trainings"])
+    trained = (
+        f"{count} trainings, each of {recipe['steps']:,} steps"
+        if count > 1
+        else (f"one training of {recipe['steps']:,} steps")
+    )
+    kind = "" if data.startswith("photographs") else "images of "
+    few = f"{words['few']} " if "few" in words else ""
+    on = f", {few}{images} {kind}{data}{each}" if images and not words.get("training") else ""
+    trained += f" on {recipe['data']}"
+    over = words.get("bands")
+    bars = (
+        f" Bands or bars: 95 % intervals {over}."
+        if over
+        else " No intervals are drawn."
+        if over == ""
+        else ""
+    )
+    stale = " The code has changed since." if found.stale else ""
+    return f"Ours; profile {profile}{on}; {trained}{each}.{bars}{stale}"
+
+
+def _count(found: Table) -> int:
+    rows = found.rows
+    if "image" in rows:
+        return int(rows["image"].nunique())
+    return int(rows["images"].max()) if "images" in rows and len(rows) else 0

@@ -1,0 +1,155 @@
+"""The computed parts of the reproducibility report (book/report.md): what was claimed, found, trained and spent.
+
+Nothing is judged or typed here: verdicts are those of the ledger, the rest stands in the records of tables, models and
+runs.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from indi import paths
+from indi.book import run as runner
+from indi.claims import Entry
+from indi.figures import ledger
+from indi.records import results
+from indi.training import recipes
+
+_PAGE = "notebooks/13_claims.html"
+
+
+def parts(profile: str, entries: Sequence[Entry], notebooks: Sequence[str]) -> dict[str, str]:
+    """Name of a file of book/results/report/ -> its MyST Markdown.
+
+    Args:
+        profile: smoke, laptop, gpu or paper.
+        entries: the whole ledger.
+        notebooks: names of the chapters.
+    """
+    made = {
+        "abstract": _abstract(profile, entries),
+        "trainings": _trainings(profile),
+        "compute": _compute(profile, notebooks),
+    }
+    for name, outcome in (
+        ("holds", "reproduced"),
+        ("fails", "not reproduced"),
+        ("open", "inconclusive"),
+        ("untested", "not tested"),
+    ):
+        made[name] = _listed([entry for entry in entries if entry.verdict.outcome == outcome])
+    return {f"{name}.md": text + "\n" for name, text in made.items()}
+
+
+def _abstract(profile: str, entries: Sequence[Entry]) -> str:
+    exact = [entry for entry in entries if entry.claim.kind == "exact"]
+    measured = [entry for entry in entries if entry.claim.kind == "empirical"]
+    states: Counter[str] = Counter(entry.state for entry in entries)
+    doubtful = sum(entry.doubtful for entry in entries)
+    lines = [
+        f"Profile `{profile}`. Of {len(entries)} claims: **{ledger.counted(entries)}**.",
+        f"The {len(exact)} exact ones, which need no training: {ledger.counted(exact)}; "
+        f"the {len(measured)} measured ones: {ledger.counted(measured)}.",
+        f"Corrected for so many claims (Holm), {doubtful} of the decided verdicts would change."
+        if doubtful
+        else "Corrected for so many claims (Holm), no verdict changes.",
+    ]
+    for state, why in (("stale", "is older than the code"), ("missing", "is incomplete")):
+        if states[state]:
+            lines.append(f"The data of {states[state]} of them {why}.")
+    return "\n".join(lines)
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    """A row a claim: its title, place, and the reason; each linked to rule, numbers and evidence."""
+    if not entries:
+        return "None."
+    rows = [
+        f'<tr><td><a href="{_PAGE}#{ledger.anchor(entry)}">{html.escape(entry.claim.title)}</a></td>'
+        f"<td>{html.escape(ledger.TASKS.get(entry.claim.task, '–'))}</td><td>{html.escape(entry.claim.place)}</td>"
+        f"<td>{html.escape(_shortly(entry))}</td></tr>"
+        for entry in entries
+    ]
+    head = "<thead><tr><th>claim</th><th>task</th><th>paper</th><th>here</th></tr></thead>"
+    table = f'<table class="table indi-report">{head}<tbody>{"".join(rows)}</tbody></table>'
+    return f'```{{raw}} html\n<div class="indi-wide" tabindex="0">{table}</div>\n```'
+
+
+def _shortly(entry: Entry) -> str:
+    """The reason of a verdict, or the number it hangs on."""
+    key = entry.verdict.key or next(iter(entry.verdict.numbers), None)
+    return entry.verdict.reason or (key.text() if key else "")
+
+
+def _models(profile: str) -> list[dict[str, Any]]:
+    """Recipe, checkpoint and seconds of every training that a stored table rests on, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((paths.results(profile) / "tables").glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for one in record.get("trainings", []) if isinstance(record, dict) else []:
+            found.setdefault(one["checkpoint"], one)
+    return list(found.values())
+
+
+def _trainings(profile: str) -> str:
+    """A row a task: how many trainings, and the longest one's recipe beside that of the paper."""
+    by_task: dict[str, list[dict[str, Any]]] = {}
+    for one in _models(profile):
+        by_task.setdefault(one["recipe"]["task"], []).append(one["recipe"])
+    if not by_task:
+        return "Nothing was trained under this profile."
+    lines = [
+        "| task | trainings | steps of the longest (paper) | channels (paper) | crop (paper) | trained on (paper) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for task, of_task in by_task.items():
+        longest, paper = max(of_task, key=lambda recipe: recipe["steps"]), recipes.recipe(task, "paper")
+        lines.append(
+            f"| {task.replace('_', ' ')} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
+            f"| {longest['channels']} ({paper.channels}) | {longest['crop']} ({paper.crop}) "
+            f"| {longest['data']} ({paper.data}) |"
+        )
+    return "\n".join(lines)
+
+
+def _compute(profile: str, notebooks: Sequence[str]) -> str:
+    """Wall time of the chapters and of the shipped models' trainings, in core-hours of the machines that ran them."""
+    runs = [run for name in notebooks if (run := runner.load_run(name, profile))]
+    if not runs:
+        return "No chapter has run under this profile."
+    hours = sum(run.seconds * run.provenance["machine"]["cores"] for run in runs) / 3600
+    machines = dict.fromkeys(
+        f"{made['gpu'] or made['cpu']}, {made['cores']} cores"
+        for made in (r.provenance["machine"] for r in runs)
+    )
+    longest = max(runs, key=lambda run: run.seconds)
+    trained = [json.loads(path.read_text())["seconds"] for path in _done(profile)]
+    wall = sum(run.seconds for run in runs) / 3600
+    lines = [
+        f"{len(runs)} chapters took {wall:.1f} hours on {'; '.join(machines)}: at most "
+        f"**{hours:.1f} core-hours**, their short trainings included. The longest is `{longest.notebook}`, "
+        f"{longest.seconds / 60:.0f} minutes.",
+    ]
+    if trained:
+        together = sum(trained) / 3600
+        lines.append(
+            f"The {len(trained)} shipped models were trained before, in {together:.1f} hours of wall time, "
+            f"the longest in {max(trained) / 60:.0f} minutes."
+        )
+    stale = sum(results.load(name, profile).stale for name in _tables(profile))
+    if stale:
+        lines.append(f"{stale} tables are older than today's code.")
+    return "\n".join(lines)
+
+
+def _done(profile: str) -> list[Path]:
+    return sorted((paths.results(profile) / "models").glob("*/done.json"))
+
+
+def _tables(profile: str) -> list[str]:
+    return [path.stem for path in sorted((paths.results(profile) / "tables").glob("*.csv"))]

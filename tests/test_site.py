@@ -1,0 +1,311 @@
+"""The built book as a reader meets it: every link leads somewhere, every page fits a phone and is accessible.
+
+The book is built once for this file from the committed results; INDI_BOOK names one that is built already
+(book/_build/html).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+import pytest
+
+from indi.book import build, pdf
+
+pytest.importorskip("jupyter_book", reason="needs the extra 'book'")
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+CLAIMS = "notebooks/13_claims.html"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if named := os.environ.get("INDI_BOOK"):
+        return Path(named).resolve()
+    home = tmp_path_factory.mktemp("home")
+    for name in ("notebooks", "results"):
+        (home / name).symlink_to(ROOT / name)
+    left_out = shutil.ignore_patterns(*build.GENERATED, "__pycache__")
+    shutil.copytree(ROOT / "book", home / "book", ignore=left_out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INDI_HOME", str(home))
+        build.assemble("laptop")
+        return build.build("laptop").parent
+
+
+class Page(HTMLParser):
+    """Ids and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids |= {value for name in ("id", "name") if (value := found.get(name))}
+        self.links += [value for name in ("href", "src") if (value := found.get(name))]
+        if tag == "img":
+            self.images.append(found)
+
+
+@lru_cache
+def parsed(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def pages(site: Path) -> list[Path]:
+    return [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
+
+
+def test_every_internal_link_resolves(site: Path) -> None:
+    dead = []
+    for page in pages(site):
+        for link in parsed(page).links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            if not target.is_file() or (
+                parts.fragment
+                and target.suffix == ".html"
+                and target.is_relative_to(site)
+                and unquote(parts.fragment) not in parsed(target).ids
+            ):
+                dead.append((page.name, link))
+    assert dead == []
+
+
+def test_nothing_is_too_heavy(site: Path) -> None:
+    assert max(path.stat().st_size for path in pages(site)) < 3_000_000
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 45_000_000
+
+
+def test_every_figure_has_words_and_its_data(site: Path) -> None:
+    shown = 0
+    for page in pages(site):
+        for image in parsed(page).images:
+            # empty: an ornament; else a sentence
+            assert "alt" in image, (page.name, image)
+        for figure in re.findall(
+            r'<figure class="indi-figure".*?</figure>', page.read_text(encoding="utf-8"), re.DOTALL
+        ):
+            shown += 1
+            alt = re.search(r'alt="([^"]*)"', figure)
+            assert alt is not None
+            assert alt[1].endswith("."), figure
+            caption = re.search(r"<figcaption>(.*?) <(?:a|span)", figure, re.DOTALL)
+            assert caption is not None
+            assert "{" not in alt[1] + caption[1], figure
+            for data in re.findall(r'href="([^"]+\.csv)"', figure):
+                assert len(pd.read_csv(page.parent / data)) > 0
+            assert "SVG</a>" in figure
+    assert shown > 40
+
+
+def test_the_evidence_of_each_claim_is_two_clicks_away(site: Path) -> None:
+    """One from the front page to the claim, one from there to its section, figure and data."""
+    linked = {
+        urlsplit(link).fragment for link in parsed(site / "intro.html").links if urlsplit(link).path == CLAIMS
+    }
+    cards = re.findall(
+        r'<details class="indi-claim".*?</details>\s*(?=<details class="indi-claim"|</div>)',
+        (site / CLAIMS).read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    assert len(cards) > 40
+    for card in cards:
+        (name,) = re.findall(r'<div id="(claim-[\w-]+)"', card)
+        assert name in linked
+        assert re.search(r'href="\d\d_\w+\.html#[\w-]+">section', card), name
+        assert re.search(r'href="\d\d_\w+\.html#figure-[\w-]+">figure', card), name
+        assert re.search(r'href="\.\./results/tables/\w+\.csv" download', card), name
+
+
+# ---------------------------------------------------------------- in a browser
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
+axe = pytest.importorskip(
+    "axe_playwright_python.base", reason="needs axe-playwright-python, of the extra 'test'"
+)
+in_browser = pytest.mark.browser
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        program = pdf.browser()
+    except Exception as missing:
+        pytest.skip(str(missing))
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser: Any, site: Path) -> Iterator[Open]:
+    """Opens a page of the book; at the end, nothing may have failed, nor been asked for outside."""
+    contexts, wrong = [], []
+
+    def at(name: str, width: int = 1280, theme: str = "light", **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 850}, **options)
+        contexts.append(context)
+        context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append((name, str(error))))
+        page.on("request", lambda asked: wrong.append((name, asked.url)) if _outside(asked.url) else None)
+        page.on("console", lambda said: wrong.append((name, said.text)) if _ours(said) else None)
+        path, _, rest = name.partition("#")
+        page.goto((site / path).as_uri() + (f"#{rest}" if rest else ""))
+        return page
+
+    yield at
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:", "about:"))
+
+
+def _ours(said: Any) -> bool:
+    """Errors, without those of the theme's icon fonts, which Chromium refuses to a page opened as a file."""
+    return said.type == "error" and "fontawesome" not in said.text + said.location["url"]
+
+
+WIDE = """() => {
+  const wide = [...document.querySelectorAll('.bd-article *, .bd-header-article *')].filter((e) => {
+    if (e.scrollWidth <= e.clientWidth + 1 || !e.clientWidth) return false;
+    const style = getComputedStyle(e);
+    return ['auto', 'scroll'].includes(style.overflowX) && style.backgroundImage === 'none'
+      && !e.matches('pre, textarea, input, select, .math, .math *, mjx-container, mjx-container *');
+  });
+  return { page: document.documentElement.scrollWidth, hidden: wide.map((e) => e.outerHTML.slice(0, 90)) };
+}"""
+
+CHECK = """(rules) => axe.run({ exclude: [['mjx-container'], ['.bd-sidebar-primary .bd-links__title']] },
+  { resultTypes: ['violations'], preload: false, ...(rules ? { runOnly: { type: 'rule', values: rules } } : {}) })
+  .then((found) => found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
+    .map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')
+      + ' (' + v.nodes.length + ')'))"""
+
+
+@in_browser
+def test_every_page_fits_a_phone_and_is_accessible(opened: Open, site: Path) -> None:
+    """Light: all rules of axe. Dark: the contrast, which is all that changes."""
+    wrong = []
+    for path in pages(site):
+        name = path.relative_to(site).as_posix()
+        page = opened(name, width=390, has_touch=True)
+        page.evaluate("document.fonts.ready")
+        found = page.evaluate(WIDE)
+        if found["page"] > 390:
+            wrong.append(f"{name}: {found['page']} pixels wide")
+        wrong += [f"{name}: scrolls and does not show it: {part}" for part in found["hidden"]]
+        page.evaluate(axe.AXE_SCRIPT)
+        wrong += [f"{name}, light: {part}" for part in page.evaluate(CHECK, None)]
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        wrong += [f"{name}, dark: {part}" for part in page.evaluate(CHECK, ["color-contrast"])]
+        page.context.close()
+    assert wrong == []
+
+
+@in_browser
+def test_claims_are_filtered_by_mouse_keyboard_and_touch(opened: Open) -> None:
+    page = opened(CLAIMS)
+    cards = page.locator(".indi-claim")
+    total = cards.count()
+    shown = page.locator(".indi-claim:visible")
+    page.select_option("#claims-verdict", "inconclusive")
+    assert 0 < shown.count() < total
+    assert set(shown.evaluate_all("all => all.map((e) => e.dataset.verdict)")) == {"inconclusive"}
+    assert f"{shown.count()} of {total}" in page.inner_text(".indi-count")
+    page.select_option("#claims-task", "jpeg")
+    both = shown.count()
+    assert set(shown.evaluate_all("all => all.map((e) => e.dataset.task)")) <= {"jpeg"}
+    assert both < total
+    page.locator(".indi-clear").click()
+    assert shown.count() == total
+    page.focus("#claims-search")
+    page.keyboard.type("brownian")
+    assert 0 < shown.count() < total
+    assert all(
+        "brownian" in text.lower() for text in shown.evaluate_all("all => all.map((e) => e.textContent)")
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert shown.evaluate_all("all => all.every((e) => e.open)")
+    page.reload()
+    assert page.input_value("#claims-search") == "brownian", "the address holds the filters"
+    phone = opened(CLAIMS, width=390, has_touch=True)
+    phone.tap(".indi-claim summary")
+    assert phone.locator(".indi-claim[open]").count() == 1
+    phone.tap(".indi-expand")
+    assert phone.locator(".indi-claim[open]").count() == total
+    phone.tap(".indi-expand")
+    assert phone.locator(".indi-claim[open]").count() == 0
+
+
+@in_browser
+def test_a_claim_has_a_lasting_address_and_a_command_to_copy(opened: Open) -> None:
+    page = opened(f"{CLAIMS}#claim-brownian", permissions=["clipboard-read", "clipboard-write"])
+    card = page.locator(".indi-claim[open]")
+    assert card.count() == 1
+    card.locator(".indi-copy").click()
+    assert card.locator(".indi-copy").inner_text() == "Copied"
+    assert page.evaluate("navigator.clipboard.readText()") == card.locator(".indi-command").inner_text()
+    card.get_by_text("figure", exact=True).click()
+    page.wait_for_url(re.compile(r"figure-noise-steps$"))
+    assert page.locator("#figure-noise-steps img").is_visible()
+
+
+@in_browser
+def test_without_javascript_the_claims_are_a_plain_page(opened: Open) -> None:
+    page = opened(CLAIMS, java_script_enabled=False)
+    assert page.locator(".indi-filters").count() == 0
+    page.locator(".indi-claim summary").first.click()
+    assert page.locator(".indi-card").first.is_visible()
+
+
+@in_browser
+@pytest.mark.parametrize("name", [CLAIMS, "notebooks/05_motion.html"])
+def test_print_keeps_all_that_is_folded(opened: Open, name: str) -> None:
+    page = opened(name, width=794)
+    page.emulate_media(media="print")
+    hidden = page.evaluate(
+        """[...document.querySelectorAll('.bd-article details > *, .bd-article pre')]
+        .filter((e) => !e.checkVisibility({ contentVisibilityAuto: true }) || !e.getBoundingClientRect().height)
+        .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert hidden == []
+    cut = page.evaluate(
+        """[...document.querySelectorAll('.bd-article pre')]
+        .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
+        .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert cut == []
+
+
+@in_browser
+def test_the_report_is_printed(browser: Any, site: Path, tmp_path: Path) -> None:
+    printed = pdf._printed(pdf.browser(), site / "report.html", tmp_path / "report.pdf")
+    assert printed.stat().st_size > 30_000
