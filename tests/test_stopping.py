@@ -24,7 +24,7 @@ from indi.training import recipes
 from indi.training.recipes import Recipe
 
 CHANGES = {"steps": 8, "batch_size": 2, "crop": 16, "channels": 4}
-LONG = {**CHANGES, "steps": 400}
+LONG = {**CHANGES, "steps": 150}
 
 
 def small(**changes: int) -> Recipe:
@@ -88,7 +88,7 @@ def test_sigterm_leaves_a_state_and_says_again(
     log = training.run_folder(recipe) / "log.jsonl"
     assignments = [f"-p{name}={value}" for name, value in LONG.items()]
     with command("train", "jpeg", *assignments) as process:
-        wait(lambda: log.is_file() and log.read_text().count("\n") > 20)
+        wait(lambda: log.is_file() and log.read_text().count("\n") > 3)
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert process.returncode == stopping.AGAIN == 75
@@ -147,7 +147,7 @@ def test_a_stopped_notebook_keeps_its_training_and_runs_again(project: Path) -> 
     path = notebook(project, code)
     left = project / "results" / "smoke" / "notebooks"
     with command("run", str(path)) as process:
-        wait(lambda: (folder / "log.jsonl").is_file() and (folder / "log.jsonl").stat().st_size > 1000)
+        wait(lambda: (folder / "log.jsonl").is_file() and (folder / "log.jsonl").stat().st_size > 300)
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert process.returncode == stopping.AGAIN, said
