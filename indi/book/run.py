@@ -26,7 +26,7 @@ from indi.book import figure_links as pages
 from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
 from indi.progress import report
-from indi.records import provenance
+from indi.records import forms, provenance
 from indi.stopping import Again
 
 CELL_LIMIT = 24.0
@@ -291,7 +291,7 @@ def load_run(notebook: str, profile: str) -> Run | None:
     if not (executed.is_file() and path.is_file()):
         return None
     try:
-        run = Run(**json.loads(path.read_text(encoding="utf-8")))
+        run = Run(**forms.checked(forms.RunRecord, path.read_text(encoding="utf-8")))
         return run if run.started in ("", _started(executed)) else None
     except (ValueError, TypeError) as error:
         raise InDIError(

@@ -25,7 +25,7 @@ from indi.files import explaining, replacing
 from indi.method import cddpm
 from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
-from indi.records import provenance
+from indi.records import forms, provenance
 from indi.stopping import Again
 from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
@@ -295,6 +295,6 @@ def _step(
 def _truncate_log(path: Path, step: int) -> None:
     """Drop the lines after `step`: they belong to steps that will be taken again."""
     lines = path.read_text().splitlines() if path.is_file() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    kept = [line for line in lines if (row := forms.log_row(line)) and row["step"] <= step]
     with replacing(path) as partial:
         partial.write_text("".join(f"{line}\n" for line in kept))
