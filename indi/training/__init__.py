@@ -27,7 +27,7 @@ from indi.data import datasets
 from indi.errors import InDIError
 from indi.files import only_one, writable
 from indi.stopping import asked
-from indi.training import loop, precision
+from indi.training import cost, loop, precision
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe
@@ -72,6 +72,7 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     if not finished(wanted, images):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
+        cost.require_memory(recipe, fabric.device, execution.micro_batch, fabric.world_size)
         with asked(execution.stop_after) as stop, _only_one(fabric, recipe, folder, stop):
             if not finished(wanted, images):
                 loop.run(recipe, execution, fabric, folder, images(), stop)

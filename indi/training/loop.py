@@ -29,7 +29,7 @@ from indi.records import forms, provenance
 from indi.stopping import Again
 from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
-from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
+from indi.training.recipes import Recipe, degradation_of, network_of, public, recipe_hash
 from indi.training.store import run_folder
 
 _AGREE_EVERY = 10  # steps
@@ -224,11 +224,9 @@ def _finish(
     recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float, computed_in: str
 ) -> None:
     """Write the averaged weights and, last, the record that says that they are whole."""
-    digest = checkpoints.save_weights(
-        folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
-    )
+    digest = checkpoints.save_weights(folder / "weights.safetensors", ema.module.state_dict(), public(recipe))
     record = {
-        "recipe": as_dict(recipe),
+        "recipe": public(recipe),
         "checkpoint": digest,
         "data": data,
         "seconds": seconds,

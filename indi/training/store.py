@@ -23,7 +23,7 @@ from indi.data.datasets import ImageSet
 from indi.errors import InDIError
 from indi.records import forms
 from indi.training import checkpoints, recipes
-from indi.training.recipes import Recipe, as_dict, network_of, recipe_hash
+from indi.training.recipes import Recipe, as_dict, network_of, public, recipe_hash
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trained:
     def record(self) -> dict[str, Any]:
         """What a result that rests on this training says of it, ready for JSON."""
         return {
-            "recipe": as_dict(self.recipe),
+            "recipe": public(self.recipe),
             "checkpoint": self.checkpoint,
             "data": self.data,
             "numerics": self.numerics,
@@ -159,7 +159,7 @@ def load(recipe: Recipe) -> Trained:
     if not path.is_file() or checkpoints.sha256(path) != digest:
         raise InDIError(f"{path} is missing or not the file that the training wrote: {anew}.")
     network = network_of(recipe)
-    weights = checkpoints.load_weights(path, as_dict(recipe))
+    weights = checkpoints.load_weights(path, public(recipe))
     if problem := checkpoints.misfit(weights, network.state_dict()):
         raise InDIError(f"{path} does not fit the network of its recipe ({problem}): {anew}.")
     network.load_state_dict(weights)
