@@ -48,16 +48,6 @@ VERSIONS = {"training": 1}
 
 Random = np.random.Generator
 
-#: Tracebacks that are known and not mended yet, by family: to be taken out of here when they are.
-OPEN = {
-    # training/checkpoints.py load_weights, training/store.py load
-    "weights": ("in loading state_dict", "has no attribute 'get'"),
-    # training/recipes.py degradation_of, as_dict
-    "parameters": ("keywords must be strings", "is not JSON serializable"),
-    # training/store.py load (a log without losses), book/compare.py, claims/evidence.py
-    "records": ("KeyError: 'loss'", "could not convert string to float", "KeyError: 'sampler'"),
-}
-
 
 @dataclass
 class World:
@@ -527,11 +517,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def faults(template: tuple[Path, str], family: str, count: int) -> list[str]:
     found = [(number, case(*template, family, number)) for number in range(count)]
-    return [
-        f"{family} {number}: {o.fault} | {o.said[:200]}"
-        for number, o in found
-        if o.fault and not any(known in o.fault for known in OPEN.get(family, ()))
-    ]
+    return [f"{family} {number}: {o.fault} | {o.said[:200]}" for number, o in found if o.fault]
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from indi import numerics, training
@@ -380,3 +381,32 @@ def test_the_record_says_what_was_trained(project: Path) -> None:
     assert not trained.stale
     assert not list(trained.folder.glob("state-*"))
     assert trained.log["step"].tolist() == list(range(1, 7))
+
+
+def test_where_a_private_folder_lies_is_told_nowhere(project: Path) -> None:
+    """Not in the record, the weights' header, the log or a table; two folders of one name stay two trainings."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    trained = []
+    for place in ("a private place", "another"):
+        own = project / place / "mine"
+        for kind in ("input", "target"):
+            (own / kind).mkdir(parents=True)
+            for name in "abc":
+                picture.save(own / kind / f"{name}.png")
+        trained.append(training.train(small(data=f"folder:{own}", degradation=None, degradation_options=())))
+    assert trained[0].folder != trained[1].folder
+    results.save("mine", pd.DataFrame({"x": [1]}), "smoke", notebook="04_jpeg", trained=trained)
+    told = [
+        p
+        for p in project.rglob("*")
+        if p.is_file() and p.suffix in (".json", ".jsonl", ".safetensors", ".csv")
+    ]
+    assert len(told) >= 8
+    for path in told:
+        content = path.read_bytes()
+        assert b"private place" not in content, path
+        assert str(project).encode() not in content, path
+    record = results.load("mine", "smoke").provenance["trainings"][0]
+    assert record["recipe"]["data"] == "folder:mine"
+    assert record["data"] == datasets.load(trained[0].recipe.data, "train").hash
+    assert training.load(trained[0].recipe).checkpoint == trained[0].checkpoint

@@ -61,7 +61,7 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
             old, new = ((folder / f"{name}.csv") for folder in (there, here))
             if name.startswith("claims") or (_record(old) == _record(new) and new.is_file()):
                 continue
-            before = pd.read_csv(old) if old.is_file() else None
+            before = results.rows_of(old) if old.is_file() else None
             after = results.load(name, profile).rows if new.is_file() else None
             found.append(_compare(before, after).assign(table=name))
     return pd.concat(found, ignore_index=True)

@@ -131,7 +131,7 @@ def metric_cells(found: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
 
 def recipe_table(recipe: Recipe) -> pd.DataFrame:
     """The settings of a training beside those of the paper."""
-    ours, paper = recipes.as_dict(recipe), recipes.as_dict(recipes.recipe(recipe.task, "paper"))
+    ours, paper = recipes.public(recipe), recipes.as_dict(recipes.recipe(recipe.task, "paper"))
     return pd.DataFrame(
         {
             "setting": name,

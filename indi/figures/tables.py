@@ -14,7 +14,7 @@ from indi.evaluation import INPUT, metrics
 from indi.figures import interval, ledger, metric_label
 from indi.figures.ledger import restores as restores
 from indi.figures.ledger import sentences as sentences
-from indi.training.recipes import Recipe, as_dict
+from indi.training.recipes import Recipe, public
 
 _HEADS = {
     "method": "method",
@@ -116,4 +116,4 @@ def not_measured(missing: Mapping[str, str]) -> str:
 
 def footing(ours: Recipe, images: int) -> str:
     """A sentence: on how much less than the paper's experiment the findings rest."""
-    return f"What it rests on: {ledger.rests_on([{'recipe': as_dict(ours)}], images)}."
+    return f"What it rests on: {ledger.rests_on([{'recipe': public(ours)}], images)}."

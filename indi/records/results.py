@@ -29,7 +29,7 @@ from PIL import Image
 from indi import numerics, paths
 from indi.errors import InDIError
 from indi.files import replacing
-from indi.records import provenance
+from indi.records import forms, provenance
 
 if TYPE_CHECKING:
     from indi.training.store import Trained
@@ -126,8 +126,8 @@ def records(profile: str, notebook: str) -> list[dict[str, Any]]:
     found = []
     for path in sorted((paths.results(profile) / "tables").glob("*.json")):
         with contextlib.suppress(ValueError):
-            record = json.loads(path.read_text())
-            if isinstance(record, dict) and record.get("notebook") == notebook:
+            record = forms.checked(forms.TableRecord, path.read_text())
+            if record["notebook"] == notebook:
                 found.append(record)
     return found
 
@@ -185,6 +185,7 @@ def save(
         "profile": profile,
         "notebook": notebook,
         "rows": len(rows),
+        "columns": forms.kinds(rows),
         "sha256": _sha256(path),
         "seed": seed,
         "data": data,
@@ -212,20 +213,35 @@ def load(name: str, profile: str) -> Table:
             f"no table {name!r} under profile {profile!r} ({path}): run the chapter that makes it."
         )
     try:
-        record = json.loads(record_path.read_text())
-        notebook, digest = record["notebook"], record["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InDIError(f"{record_path} is not a provenance record: rerun its chapter.") from error
+        record = forms.checked(forms.TableRecord, record_path.read_text())
+    except ValueError as error:
+        raise InDIError(f"{record_path} is not a provenance record ({error}): rerun its chapter.") from error
+    notebook, digest = record["notebook"], record["sha256"]
     rerun = f"rerun it: indi run notebooks/{notebook}.ipynb --profile {profile}"
     if digest != _sha256(path):
         raise InDIError(f"{path} is not the file its chapter wrote (edited, or cut short): {rerun}.")
     try:
         rows = pd.read_csv(path)
+        forms.check_table(rows, record.get("columns"))
     except ValueError as error:
-        raise InDIError(f"{path} cannot be read ({error}): {rerun}.") from error
+        raise InDIError(f"{path} cannot be read ({' '.join(str(error).split())}): {rerun}.") from error
     changes = provenance.changes_since(record, _notebook(notebook))
     changes += [f"the table {table}" for table in changed_tables(record.get("reads", {}), profile, notebook)]
     return Table(rows, record, tuple(changes))
+
+
+def rows_of(path: Path) -> pd.DataFrame:
+    """The rows of a CSV that lies anywhere, with its record beside it or without.
+
+    Raises:
+        InDIError: it cannot be read, or its columns are not what a table holds.
+    """
+    try:
+        rows = pd.read_csv(path)
+        forms.check_table(rows, None)
+    except ValueError as error:
+        raise InDIError(f"{path} is no table ({' '.join(str(error).split())}).") from error
+    return rows
 
 
 def _notebook(name: str) -> Path:

@@ -120,10 +120,12 @@ def load_weights(path: Path, recipe: dict[str, Any]) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             stored = json.loads((file.metadata() or {}).get("recipe", "{}"))
+            if not isinstance(stored, dict):
+                raise ValueError("its header holds no recipe")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InDIError(
-            f"{path} is damaged or no safetensors file ({error}): delete it and train anew."
+            f"{path} is damaged or no safetensors file ({' '.join(str(error).split())}): delete it and train anew."
         ) from error
     for name, value in recipe.items():
         if stored.get(name) != value:
@@ -131,6 +133,21 @@ def load_weights(path: Path, recipe: dict[str, Any]) -> dict[str, Tensor]:
                 f"{path} was trained with another recipe ({name} = {stored.get(name)!r}, wanted {value!r})."
             )
     return weights
+
+
+def misfit(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    """The first way in which `weights` cannot be those of a network whose own are `wanted`, "" if there is none."""
+    if odd := sorted(weights.keys() ^ wanted.keys()):
+        return f"{odd[0]!r} is {'missing' if odd[0] in wanted else 'unknown'}"
+    for name, weight in weights.items():
+        if (
+            weight.shape != wanted[name].shape
+            or weight.is_floating_point() != wanted[name].is_floating_point()
+        ):
+            return f"{name!r} has another shape or type"
+        if not weight.isfinite().all():
+            return f"{name!r} is not finite"
+    return ""
 
 
 def sha256(path: Path) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+import psutil
 import torch
 from torch import Tensor
 
+from indi.errors import InDIError
 from indi.method.unet import UNet, forward_flops, parameter_count
 from indi.training.recipes import Recipe, network_of
+
+BYTES_PER_CROP_VALUE = 13
+"""x and y of the whole batch, as stored and as float32, and the noise or x_t: held whatever the micro-batch."""
 
 BYTES_PER_PARAMETER = 20
 """float32: the weight, its gradient, two moments of Adam and the average."""
@@ -42,8 +48,23 @@ class Cost:
 
 
 def cost(recipe: Recipe) -> Cost:
-    """Count what `recipe` would take; takes well under a second, on the meta device."""
-    network = network_of(recipe).to("meta")
+    """Count what `recipe` would take; takes well under a second, on the meta device.
+
+    Raises:
+        InDIError: no machine could build its network.
+    """
+    try:
+        return _cost(recipe)
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        raise InDIError(
+            f"a network of {recipe.channels:,} channels and multipliers {recipe.multipliers} on crops of "
+            f"{recipe.crop:,} pixels is too large to be built."
+        ) from error
+
+
+def _cost(recipe: Recipe) -> Cost:
+    with torch.device("meta"):
+        network = network_of(recipe)
     images = recipe.steps * recipe.batch_size
     parameters = parameter_count(network)
     return Cost(
@@ -52,6 +73,39 @@ def cost(recipe: Recipe) -> Cost:
         flops=3 * forward_flops(network, recipe.crop, recipe.crop) * images,
         state_bytes=BYTES_PER_PARAMETER * parameters,
         activation_bytes=_saved_bytes(network, recipe),
+    )
+
+
+@lru_cache(maxsize=64)  # experiments train many networks of one form
+def _memory_of(recipe: Recipe) -> Cost:
+    return cost(recipe)
+
+
+def require_memory(recipe: Recipe, device: torch.device, micro_batch: int | None, processes: int) -> None:
+    """Refuse a training that cannot fit, before anything of it is allocated: a system short of memory ends others.
+
+    Raises:
+        InDIError: what it takes at least is more than `device` has in all.
+    """
+    found = _memory_of(replace(recipe, steps=1, seed=0))
+    batch = -(-recipe.batch_size // processes)
+    crops = BYTES_PER_CROP_VALUE * 3 * recipe.crop**2 * batch
+    wanted = crops + found.memory(min(batch, micro_batch or batch))
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    else:
+        there = psutil.virtual_memory().total
+    if wanted <= there:
+        return
+    smallest = crops + found.memory(1)
+    step = (
+        "--micro-batch takes fewer images at a time"
+        if smallest <= there
+        else "choose fewer channels, smaller crops or a smaller batch"
+    )
+    raise InDIError(
+        f"{recipe.task} under {recipe.profile} ({found.parameters:,} parameters, {batch:,} crops of {recipe.crop:,} "
+        f"pixels) takes at least {wanted / 2**30:,.0f} GiB, and {device.type} has {there / 2**30:,.0f}: {step}."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,12 +25,14 @@ from indi.files import explaining, replacing
 from indi.method import cddpm
 from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
-from indi.records import provenance
+from indi.records import forms, provenance
+from indi.stopping import Again
 from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
-from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
+from indi.training.recipes import Recipe, degradation_of, network_of, public, recipe_hash
 from indi.training.store import run_folder
 
+_AGREE_EVERY = 10  # steps
 _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops
 
 
@@ -50,6 +53,7 @@ class Execution:
         snapshots: numbers of steps after which the averaged weights are kept. At a constant rate they are
             those of the same recipe with so many steps, and are kept as that recipe's training.
         until: stop after so many steps, with a snapshot, and a state to go on from.
+        stop_after: seconds after which to stop, with a state to go on from.
     """
 
     accelerator: str = "auto"
@@ -60,6 +64,7 @@ class Execution:
     checkpoint_every: int | None = None
     snapshots: tuple[int, ...] = ()
     until: int | None = None
+    stop_after: float | None = None
 
 
 def ema_decay(step: int, limit: float) -> float:
@@ -71,10 +76,22 @@ def ema_decay(step: int, limit: float) -> float:
     return min(limit, (1 + step) / (10 + step))
 
 
-def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, images: ImageSet) -> None:
+def run(
+    recipe: Recipe,
+    execution: Execution,
+    fabric: lf.Fabric,
+    folder: Path,
+    images: ImageSet,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
     """Train `recipe` on `images` from its last state in `folder` to its last step; write weights, log and record.
 
-    With `execution.until` it ends at that step, with a state in place of weights.
+    With `execution.until` it ends at that step, with a state in place of weights. So it does at the step after
+    which `stop` says that it is time.
+
+    Raises:
+        Again: it was stopped.
+        InDIError: see `training.train`.
     """
     degradation = degradation_of(recipe)
     crops = TrainingCrops(
@@ -123,6 +140,12 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
     def elapsed() -> float:
         return time.perf_counter() - started
 
+    def stop_here(mine: bool) -> bool:
+        if fabric.world_size == 1:
+            return mine
+        any_of_all = fabric.all_reduce(torch.tensor(float(mine), device=fabric.device), reduce_op="sum")
+        return bool(cast(Tensor, any_of_all) > 0)
+
     loader = DataLoader(
         crops,
         sampler=range(first, last),
@@ -164,7 +187,13 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
                     partial.write_text(lines)
                 _finish(shorter, run_folder(shorter), ema, images.hash, elapsed(), computed_in)
 
-        if (done % save_every == 0 or done == last) and done < recipe.steps and fabric.is_global_zero:
+        # Processes stop at the same step or not at all. To agree, a GPU has to be waited for: not at every step.
+        stopped = done < last and (fabric.world_size == 1 or done % _AGREE_EVERY == 0) and stop_here(stop())
+        if (
+            (done % save_every == 0 or done == last or stopped)
+            and done < recipe.steps
+            and fabric.is_global_zero
+        ):
             checkpoints.save_state(
                 folder,
                 done,
@@ -180,6 +209,11 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
                     "optimizer": optimizer.state_dict(),
                 },
             )
+        if stopped:
+            raise Again(
+                f"the training of {recipe.task} under {recipe.profile} stopped at step {done:,} of {last:,}, with a "
+                "state: the same command goes on from there."
+            )
 
     if fabric.is_global_zero and last == recipe.steps:
         _finish(recipe, folder, ema, images.hash, elapsed(), computed_in)
@@ -190,11 +224,9 @@ def _finish(
     recipe: Recipe, folder: Path, ema: AveragedModel, data: str, seconds: float, computed_in: str
 ) -> None:
     """Write the averaged weights and, last, the record that says that they are whole."""
-    digest = checkpoints.save_weights(
-        folder / "weights.safetensors", ema.module.state_dict(), as_dict(recipe)
-    )
+    digest = checkpoints.save_weights(folder / "weights.safetensors", ema.module.state_dict(), public(recipe))
     record = {
-        "recipe": as_dict(recipe),
+        "recipe": public(recipe),
         "checkpoint": digest,
         "data": data,
         "seconds": seconds,
@@ -261,6 +293,6 @@ def _step(
 def _truncate_log(path: Path, step: int) -> None:
     """Drop the lines after `step`: they belong to steps that will be taken again."""
     lines = path.read_text().splitlines() if path.is_file() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    kept = [line for line in lines if (row := forms.log_row(line)) and row["step"] <= step]
     with replacing(path) as partial:
         partial.write_text("".join(f"{line}\n" for line in kept))

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from indi import profiles
 from indi.data import degradations
+from indi.data.datasets.image_set import public_name
 from indi.errors import InDIError, unknown
 from indi.method.cddpm import Prediction
 from indi.method.process import noise_schedule, time_distribution
@@ -244,6 +245,14 @@ def network_of(recipe: Recipe) -> UNet:
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """The fields as plain JSON values, in their order."""
     return cast(dict[str, Any], json.loads(json.dumps(asdict(recipe))))
+
+
+def public(recipe: Recipe) -> dict[str, Any]:
+    """As `as_dict`, for what is stored and shown: a user's own folder by its name alone.
+
+    Where it lies is nobody's business, and which images it holds is said by their content hash beside it.
+    """
+    return {**as_dict(recipe), "data": public_name(recipe.data)}
 
 
 def recipe_hash(recipe: Recipe) -> str:

@@ -6,7 +6,6 @@ Two places may hold one: the folder of its run, and a copy that is shipped with 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from indi import numerics, paths
 from indi.data import datasets
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
+from indi.records import forms
 from indi.training import checkpoints, recipes
-from indi.training.recipes import Recipe, as_dict, network_of, recipe_hash
+from indi.training.recipes import Recipe, as_dict, network_of, public, recipe_hash
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trained:
     def record(self) -> dict[str, Any]:
         """What a result that rests on this training says of it, ready for JSON."""
         return {
-            "recipe": as_dict(self.recipe),
+            "recipe": public(self.recipe),
             "checkpoint": self.checkpoint,
             "data": self.data,
             "numerics": self.numerics,
@@ -108,12 +108,12 @@ def finished(recipe: Recipe, images: Callable[[], ImageSet] | None = None) -> bo
     folder = _kept(recipe)
     shipped = folder == shipped_folder(recipe)
     try:
-        done = json.loads((folder / "done.json").read_text())
-        data, versions = done["data"], done["numerics"]
+        done = forms.checked(forms.Finished, (folder / "done.json").read_text())
     except FileNotFoundError:
         return shipped  # `load` says what is missing
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return True  # `load` says what is wrong
+    data, versions = done["data"], done["numerics"]
     try:
         images = images or partial(datasets.load, recipe.data, "train")
         now = data if shipped else images().hash
@@ -142,10 +142,8 @@ def load(recipe: Recipe) -> Trained:
     else:
         anew = f"delete {folder} to train anew"
     try:
-        done = json.loads((folder / "done.json").read_text())
-        with (folder / "log.jsonl").open() as lines:  # pandas itself would not name a file that is missing
-            log = pd.read_json(lines, lines=True)
-        seconds, digest, data, versions = (done[k] for k in ("seconds", "checkpoint", "data", "numerics"))
+        done = forms.checked(forms.Finished, (folder / "done.json").read_text())
+        log = forms.log((folder / "log.jsonl").read_text())
     except FileNotFoundError as error:
         if shipped or (folder / "done.json").is_file():
             raise InDIError(f"{folder} is not whole ({error.filename} is missing): {anew}.") from error
@@ -154,13 +152,17 @@ def load(recipe: Recipe) -> Trained:
             f"{recipe.task} under {recipe.profile} is not trained, or not to the end ({folder} holds no "
             f"done.json, and {why}): {_how_to_train(recipe)}."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InDIError(f"{folder} holds a damaged record: {anew}.") from error
+    except ValueError as error:
+        raise InDIError(f"{folder} holds a damaged record ({error}): {anew}.") from error
+    seconds, digest, data, versions = (done[k] for k in ("seconds", "checkpoint", "data", "numerics"))
     path = folder / "weights.safetensors"
     if not path.is_file() or checkpoints.sha256(path) != digest:
         raise InDIError(f"{path} is missing or not the file that the training wrote: {anew}.")
     network = network_of(recipe)
-    network.load_state_dict(checkpoints.load_weights(path, as_dict(recipe)))
+    weights = checkpoints.load_weights(path, public(recipe))
+    if problem := checkpoints.misfit(weights, network.state_dict()):
+        raise InDIError(f"{path} does not fit the network of its recipe ({problem}): {anew}.")
+    network.load_state_dict(weights)
     network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Trained(recipe, network, folder, log, seconds, digest, data, versions)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -78,6 +79,12 @@ def digest(image: np.ndarray, paired: np.ndarray | None) -> str:
         state.update(f"{array.shape}\n".encode())
         state.update(np.ascontiguousarray(array).data)
     return state.hexdigest()
+
+
+def public_name(name: str) -> str:
+    """The name of a set as it may be published: of `folder:PATH` only the folder's own name."""
+    before, folder, path = name.partition("folder:")
+    return before + folder + (Path(path).expanduser().absolute().name or "root") if folder else name
 
 
 def check_split(split: str) -> Split:
