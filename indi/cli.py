@@ -12,16 +12,19 @@ from typing import Any, TypeVar
 
 import click
 
-from indi import __version__, profiles
+from indi import __version__, profiles, stopping
 from indi.errors import InDIError, printable, require
 
 
 class _Group(click.Group):
-    """Turns an InDIError, or what the system says of a file, into one line and exit code 1."""
+    """Turns an InDIError, or what the system says of a file, into one line and exit code 1; 75 for `Again`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except stopping.Again as error:
+            _complain(str(error))
+            sys.exit(stopping.AGAIN)
         except InDIError as error:
             _complain(str(error))
         except OSError as error:
@@ -44,6 +47,24 @@ _count = click.IntRange(min=1)
 def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
     profiles.get(name)
     return name
+
+
+class _Duration(click.ParamType):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return stopping.seconds(value)
+        except InDIError as error:
+            self.fail(str(error), param, ctx)
+
+
+_stop_after = click.option(
+    "--stop-after",
+    type=_Duration(),
+    metavar="DURATION",
+    help="Stop after 90s, 9m or 2h, with a state, and exit code 75: the same command goes on. So does SIGTERM.",
+)
 
 
 def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Command]:
@@ -91,12 +112,21 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
     show_default=True,
     help="Hours after which a cell is stopped.",
 )
-def run(notebook: Path, profile: str, assignments: tuple[str, ...], cell_limit: float) -> None:
+@_stop_after
+def run(
+    notebook: Path,
+    profile: str,
+    assignments: tuple[str, ...],
+    cell_limit: float,
+    stop_after: float | None,
+) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
     from indi.book import run as runner
 
     parameters = runner.parse_parameters(list(assignments))
-    click.echo(runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit))
+    click.echo(
+        runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit, stop_after=stop_after)
+    )
 
 
 @main.command()
@@ -183,6 +213,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 )
 @click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
 @click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
+@_stop_after
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a recipe field."
 )
@@ -193,6 +224,7 @@ def train(
     devices: int,
     micro_batch: int | None,
     workers: int | None,
+    stop_after: float | None,
     assignments: tuple[str, ...],
 ) -> None:
     """Train a recipe, resume it, or say that it is complete."""
@@ -202,7 +234,11 @@ def train(
 
     chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
     execution = training.Execution(
-        accelerator=accelerator, devices=devices, micro_batch=micro_batch, workers=workers
+        accelerator=accelerator,
+        devices=devices,
+        micro_batch=micro_batch,
+        workers=workers,
+        stop_after=stop_after,
     )
     trained = training.train(chosen, execution)
     if os.environ.get("RANK", "0") != "0":  # torchrun starts many of these: the first one speaks

@@ -11,14 +11,15 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from indi.errors import InDIError
+from indi.stopping import Again
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -136,16 +137,20 @@ def alive(process: int) -> bool:
 
 
 @contextmanager
-def only_one(lock: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
+def only_one(
+    lock: Path, doing: str, *, wait: bool = True, stop: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Hold the file `lock`, so that one process at a time does this. It is free again however the holder ends.
 
     Args:
         lock: its folder is made where it is not there; the file stays.
         doing: what the holder does, for the others to read: "indi book --profile smoke".
         wait: for the holder to end, with a line on standard error that names it; else refuse.
+        stop: says whether to give up waiting, see `stopping.asked`.
 
     Raises:
         InDIError: another process holds it, and `wait` is false; or the folder cannot be written to.
+        Again: `stop` said so while it waited.
     """
     writable(lock.parent)
     held = FileLock(lock)
@@ -158,7 +163,11 @@ def only_one(lock: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
         if not wait:
             raise InDIError(f"{holder} has not ended: wait for it, or stop it.") from None
         print(f"indi: waiting until {holder} ends", file=sys.stderr, flush=True)
-        held.acquire()
+        while not held.is_locked:
+            if stop():
+                raise Again(f"stopped while it waited until {holder} ends.") from None
+            with suppress(Timeout):
+                held.acquire(timeout=1)
     try:
         now = datetime.now().strftime("%Y-%m-%d %H:%M")
         note.write_text(

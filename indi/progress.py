@@ -14,7 +14,7 @@ REPORTING = "INDI_REPORT"
 
 
 def report(event: str, what: str) -> None:
-    """Tell `indi reproduce`, on standard output, that something "begins", "ends" or "fails"."""
+    """Tell `indi reproduce`, on standard output, that something "begins", "ends", "fails" or "stops"."""
     if REPORTING in os.environ:
         print(f"{REPORTING} {event} {what}", flush=True)
 

@@ -269,7 +269,7 @@ class _Progress:
             return
         took = now - self.running.pop(name, now)
         self.wrong |= event == "fails"
-        state = "  FAILED" if event == "fails" else ""
+        state = {"fails": "  FAILED", "stops": "  stopped"}.get(event, "")
         if name == "book":
             self.tell(f"        book {took:.0f} s{state}")
         else:
@@ -344,7 +344,7 @@ def _ending(workflow: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # the clean-up is not to be interrupted again
-        for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        for number, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
             if workflow.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(workflow.pid, number)

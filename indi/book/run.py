@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import nbformat
+import psutil
 import yaml
 
 from indi import paths, processes, profiles
@@ -26,9 +27,13 @@ from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
 from indi.progress import report
 from indi.records import provenance
+from indi.stopping import Again
 
 CELL_LIMIT = 24.0
 """Hours that one cell may take: more than any training of the laptop, and less than for ever."""
+
+GRACE = 20.0
+"""Seconds that a training has to save its state, once a stop is asked for; schedulers kill after some 30."""
 
 
 @dataclass(frozen=True)
@@ -140,28 +145,32 @@ def run_notebook(
     parameters: Mapping[str, Any] | None = None,
     *,
     cell_limit: float = CELL_LIMIT,
+    stop_after: float | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Execute a notebook in this environment's Python; the result replaces the last good one.
 
     It is executed in the project folder. On failure the last good notebook and its record stay, and
-    what was executed so far, with the error, is left as `<name>.failed.ipynb`. On Ctrl-C, SIGTERM or
-    when the terminal closes, the kernel is stopped and nothing is left. A second run of the same
-    notebook and profile waits for the first.
+    what was executed so far, with the error, is left as `<name>.failed.ipynb`. On Ctrl-C the kernel is
+    stopped and nothing is left. On SIGTERM, when the terminal closes, or after `stop_after`, a training
+    that runs in it saves its state before. A second run of the same notebook and profile waits for the
+    first.
 
     Args:
         notebook: the stripped .ipynb.
         profile: passed to the notebook as the parameter `profile`.
         parameters: others; each must be declared in the notebook's `parameters` cell.
         cell_limit: hours after which a cell is stopped, which is a failure.
+        stop_after: seconds after which the whole is stopped, which is none.
         progress: show a bar on standard error; None: only on a terminal.
 
     Returns:
         The executed notebook, results/<profile>/notebooks/<name>.ipynb; its record lies beside it.
 
     Raises:
+        Again: it was stopped: the next run finds finished trainings, and goes on with one that left a state.
         InDIError: no such notebook, profile or parameter, or a cell failed: the message names it.
-        KeyboardInterrupt: interrupted.
+        KeyboardInterrupt: Ctrl-C.
     """
     notebook = Path(notebook)
     profiles.get(profile)
@@ -175,18 +184,28 @@ def run_notebook(
 
     target = executed_path(notebook.stem, profile)
     doing = f"indi run {notebook.name} --profile {profile}"
-    with _interruptible(), only_one(target.with_name(f".{notebook.stem}.lock"), doing):
+    with (
+        _stopping(notebook.name, stop_after) as stop,
+        only_one(target.with_name(f".{notebook.stem}.lock"), doing),
+    ):
         report("begins", notebook.stem)
         try:
-            _run(notebook, target, given, cell_limit, _show(progress))
-        except InDIError:
-            report("fails", notebook.stem)
+            _run(notebook, target, given, cell_limit, _show(progress), stop)
+        except BaseException as error:
+            report("stops" if stop() or isinstance(error, Again) else "fails", notebook.stem)
             raise
         report("ends", notebook.stem)
     return target
 
 
-def _run(notebook: Path, target: Path, given: dict[str, Any], cell_limit: float, bar: bool) -> None:
+def _run(
+    notebook: Path,
+    target: Path,
+    given: dict[str, Any],
+    cell_limit: float,
+    bar: bool,
+    stop: Callable[[], bool],
+) -> None:
     """The body of `run_notebook`, by the only process that runs this notebook."""
     # Only now: papermill takes a second to import, and `indi --help` should not.
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -214,6 +233,8 @@ def _run(notebook: Path, target: Path, given: dict[str, Any], cell_limit: float,
                     execution_timeout=max(1, round(cell_limit * 3600)),
                 )
         except PapermillExecutionError as error:
+            if error.ename == Again.__name__:
+                raise Again(f"{notebook.name}: {error.evalue}") from None
             _keep_failed(partial, notebook, failed)
             # The error's own text spans many lines; its last words are those of the exception.
             words = provenance.portable(" ".join(str(error.evalue).split()))
@@ -229,6 +250,8 @@ def _run(notebook: Path, target: Path, given: dict[str, Any], cell_limit: float,
                 f"--cell-limit HOURS gives it more time (see {_relative(failed)})."
             ) from None
         except DeadKernelError as error:
+            if stop():
+                raise
             _keep_failed(partial, notebook, failed)
             where = f" in {_last_cell(failed)}" if failed.is_file() else ""
             raise InDIError(
@@ -330,26 +353,47 @@ def _publishable(executed: Path, source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM, and a terminal that closes, unwind like Ctrl-C: the kernel is stopped, partial files removed."""
+def _stopping(name: str, after: float | None) -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM, a terminal that closes, and the end of `after` seconds stop the run of notebook `name`.
 
-    def terminated(number: int, frame: FrameType | None) -> None:
+    The kernel is told by SIGTERM: a training in it saves its state (see `training.train`), and all else ends at
+    once. The yielded function says whether a stop was asked for.
+    """
+    asked = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
         signal.signal(number, signal.SIG_IGN)  # the clean-up is not to be interrupted again
-        raise KeyboardInterrupt
+        kernels = [] if asked else psutil.Process().children()
+        asked = True
+        for kernel in kernels:
+            kernel.terminate()
+        if not kernels:  # none yet, or none that listens
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
 
     before = {}
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                before[number] = signal.signal(number, terminated)
+                before[number] = signal.signal(number, handler)
     except ValueError:  # not the main thread: the caller's handlers decide
-        yield
+        yield lambda: False
         return
     try:
-        yield
+        signal.setitimer(signal.ITIMER_REAL, after or 0)
+        yield lambda: asked
+    except (KeyboardInterrupt, RuntimeError) as error:  # RuntimeError: the kernel is dead
+        if not asked:
+            raise
+        raise Again(
+            f"{name} was stopped: the same command runs it again, with the trainings as far as they came."
+        ) from error
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 @contextlib.contextmanager

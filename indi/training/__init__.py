@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
@@ -26,6 +26,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from indi.data import datasets
 from indi.errors import InDIError
 from indi.files import only_one, writable
+from indi.stopping import asked
 from indi.training import loop, precision
 from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
@@ -56,9 +57,10 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     trained anew. With INDI_RETRAIN=1 so is everything stale, and nothing shipped is used.
 
     With `execution.until` the training of that many steps is returned, and the longer one goes on from there
-    when it is asked for.
+    when it is asked for. After `execution.stop_after` seconds, or on SIGTERM, it ends with a state instead.
 
     Raises:
+        Again: it was stopped; called again, it goes on from there, bit for bit on a CPU.
         InDIError: the accelerator is not here, the data are missing, have changed or are too small for
             the crop, a file of the run is damaged or belongs to another recipe, or the disk is full or
             read-only.
@@ -70,9 +72,9 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     if not finished(wanted, images):
         fabric = _fabric(recipe, execution, folder)
         fabric.launch()
-        with _only_one(fabric, recipe, folder):
+        with asked(execution.stop_after) as stop, _only_one(fabric, recipe, folder, stop):
             if not finished(wanted, images):
-                loop.run(recipe, execution, fabric, folder, images())
+                loop.run(recipe, execution, fabric, folder, images(), stop)
     return load(wanted)
 
 
@@ -116,10 +118,10 @@ def _tensorboard(folder: Path) -> list[Logger]:
 
 
 @contextmanager
-def _only_one(fabric: lf.Fabric, recipe: Recipe, folder: Path) -> Iterator[None]:
+def _only_one(fabric: lf.Fabric, recipe: Recipe, folder: Path, stop: Callable[[], bool]) -> Iterator[None]:
     writable(folder)
     doing = f"the training of {recipe.task} under {recipe.profile}, {folder.name}"
-    with only_one(folder / ".lock", doing) if fabric.is_global_zero else nullcontext():
+    with only_one(folder / ".lock", doing, stop=stop) if fabric.is_global_zero else nullcontext():
         fabric.barrier()
         yield
         fabric.barrier()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,11 +26,13 @@ from indi.method import cddpm
 from indi.method.process import randn_like, time_distribution
 from indi.progress import progress
 from indi.records import provenance
+from indi.stopping import Again
 from indi.training import checkpoints, precision
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe, as_dict, degradation_of, network_of, recipe_hash
 from indi.training.store import run_folder
 
+_AGREE_EVERY = 10  # steps
 _TIMES, _NOISE, _DEGRADATION = range(1, 4)  # streams of random numbers beside the crops
 
 
@@ -50,6 +53,7 @@ class Execution:
         snapshots: numbers of steps after which the averaged weights are kept. At a constant rate they are
             those of the same recipe with so many steps, and are kept as that recipe's training.
         until: stop after so many steps, with a snapshot, and a state to go on from.
+        stop_after: seconds after which to stop, with a state to go on from.
     """
 
     accelerator: str = "auto"
@@ -60,6 +64,7 @@ class Execution:
     checkpoint_every: int | None = None
     snapshots: tuple[int, ...] = ()
     until: int | None = None
+    stop_after: float | None = None
 
 
 def ema_decay(step: int, limit: float) -> float:
@@ -71,10 +76,22 @@ def ema_decay(step: int, limit: float) -> float:
     return min(limit, (1 + step) / (10 + step))
 
 
-def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, images: ImageSet) -> None:
+def run(
+    recipe: Recipe,
+    execution: Execution,
+    fabric: lf.Fabric,
+    folder: Path,
+    images: ImageSet,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
     """Train `recipe` on `images` from its last state in `folder` to its last step; write weights, log and record.
 
-    With `execution.until` it ends at that step, with a state in place of weights.
+    With `execution.until` it ends at that step, with a state in place of weights. So it does at the step after
+    which `stop` says that it is time.
+
+    Raises:
+        Again: it was stopped.
+        InDIError: see `training.train`.
     """
     degradation = degradation_of(recipe)
     crops = TrainingCrops(
@@ -123,6 +140,12 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
     def elapsed() -> float:
         return time.perf_counter() - started
 
+    def stop_here(mine: bool) -> bool:
+        if fabric.world_size == 1:
+            return mine
+        any_of_all = fabric.all_reduce(torch.tensor(float(mine), device=fabric.device), reduce_op="sum")
+        return bool(cast(Tensor, any_of_all) > 0)
+
     loader = DataLoader(
         crops,
         sampler=range(first, last),
@@ -164,7 +187,13 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
                     partial.write_text(lines)
                 _finish(shorter, run_folder(shorter), ema, images.hash, elapsed(), computed_in)
 
-        if (done % save_every == 0 or done == last) and done < recipe.steps and fabric.is_global_zero:
+        # Processes stop at the same step or not at all. To agree, a GPU has to be waited for: not at every step.
+        stopped = done < last and (fabric.world_size == 1 or done % _AGREE_EVERY == 0) and stop_here(stop())
+        if (
+            (done % save_every == 0 or done == last or stopped)
+            and done < recipe.steps
+            and fabric.is_global_zero
+        ):
             checkpoints.save_state(
                 folder,
                 done,
@@ -179,6 +208,11 @@ def run(recipe: Recipe, execution: Execution, fabric: lf.Fabric, folder: Path, i
                     "ema": ema.state_dict(),
                     "optimizer": optimizer.state_dict(),
                 },
+            )
+        if stopped:
+            raise Again(
+                f"the training of {recipe.task} under {recipe.profile} stopped at step {done:,} of {last:,}, with a "
+                "state: the same command goes on from there."
             )
 
     if fabric.is_global_zero and last == recipe.steps:
