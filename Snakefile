@@ -1,15 +1,16 @@
 # Which notebook needs which. `make reproduce` calls this; by hand:
 #   snakemake --cores all --config profile=laptop
-#   snakemake --executor slurm --jobs 4 --config profile=gpu      (pip install -e ".[slurm]")
+#   snakemake --profile profiles/slurm --config profile=gpu      (pip install -e ".[slurm]")
 # Not Snakemake's `notebook:` directive: it does not pass papermill parameters.
 import sys
+from pathlib import Path
 
 from indi import paths, profiles
 from indi.book import build as book
 from indi.book import rerun as reuse
 from indi.book import run as runner
 from indi.errors import InDIError
-from indi.profiles import CHAPTERS, LIGHT
+from indi.profiles import CHAPTERS, LIGHT, TASKS
 
 
 workdir: str(paths.root())
@@ -43,6 +44,19 @@ for stamp, made in [
 PAGES = book.sources()
 PYTHON = sys.executable
 
+# Trainings of the five tasks as jobs of their own, each with as many processes as it has devices: notebooks
+# then find them done. So in profiles that ask for GPUs, and anywhere with --config devices=2. Else notebooks
+# train by themselves.
+DEVICES = int(config.get("devices", JOB.get("gpu", 0)))
+TRAINING = {chapter: task for task, (chapter, _) in TASKS.items() if DEVICES}
+TRAINED = f"results/{PROFILE}/trainings/.{{task}}.done"
+for stamp in (paths.results(PROFILE) / "trainings").glob(".*.done"):  # its last line is the run's folder
+    *_, folder = stamp.read_text(encoding="utf-8").splitlines() or [""]
+    if not Path(folder, "done.json").is_file():  # deleted by hand: train again
+        stamp.unlink()
+# A notebook evaluates on one GPU, whatever a training has.
+NOTEBOOK_JOB = {**JOB, "gpu": 1} if "gpu" in JOB else JOB
+
 # A cluster is given --jobs, which Snakemake calls nodes; there a job asks for this many cores.
 CORES = 8 if workflow.nodes else workflow.cores
 # The small networks of smoke gain little from a second core (1.4 times, alone), and two notebooks at
@@ -51,7 +65,8 @@ TRAINING_THREADS = {"smoke": 1, "laptop": max(1, CORES // 2)}.get(PROFILE, CORES
 
 
 def needed(wildcards):
-    return [DONE.format(name=name) for name in CHAPTERS[wildcards.name] if name in RUN]
+    trained = [TRAINED.format(task=TRAINING[wildcards.name])] if wildcards.name in TRAINING else []
+    return [DONE.format(name=name) for name in CHAPTERS[wildcards.name] if name in RUN] + trained
 
 
 # The notebooks as well as the book: with the book alone, a notebook that failed under a book that
@@ -79,7 +94,29 @@ rule light:
         "{PYTHON:q} -m indi run {input.notebook:q} --profile {PROFILE}"
 
 
+# What stops in time (a limit, a preemption, a node that dies) is not done: a retry goes on from its last state.
 rule train:
+    input:
+        code=book.content_code(),
+    output:
+        TRAINED,
+    wildcard_constraints:
+        task="|".join(TASKS),
+    params:
+        # before Slurm's limit, which leaves half a minute; on one machine there is none
+        limit=lambda wildcards, resources: f"{max(1, resources.runtime - 5)}m",
+        threads=TRAINING_THREADS,
+    threads: TRAINING_THREADS * (1 if "gpu" in JOB else max(1, DEVICES))  # beside a GPU: cores for each
+    resources:
+        **JOB,
+    shell:
+        # of each process; Snakemake has set both to those of the job
+        "export OMP_NUM_THREADS={params.threads} MKL_NUM_THREADS={params.threads};"
+        " {PYTHON:q} -m indi train {wildcards.task} --profile {PROFILE} --devices {DEVICES}"
+        " ${{SLURM_JOB_ID:+--stop-after {params.limit}}} | tee {output:q}"
+
+
+rule evaluate:
     input:
         notebook="notebooks/{name}.ipynb",
         code=book.content_code(),
@@ -90,7 +127,7 @@ rule train:
         name="|".join(set(CHAPTERS) - set(LIGHT)),
     threads: TRAINING_THREADS
     resources:
-        **JOB,
+        **NOTEBOOK_JOB,
     shell:
         "{PYTHON:q} -m indi run {input.notebook:q} --profile {PROFILE}"
 

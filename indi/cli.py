@@ -23,7 +23,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except stopping.Again as error:
-            _complain(str(error))
+            if _first():
+                _complain(str(error))
             sys.exit(stopping.AGAIN)
         except InDIError as error:
             _complain(str(error))
@@ -32,6 +33,11 @@ class _Group(click.Group):
                 raise
             _complain(f"{os.fsdecode(error.filename)}: {error.strerror}; choose another name or place.")
         sys.exit(1)
+
+
+def _first() -> bool:
+    """Whether this process speaks, where a training has many, by torchrun or Fabric's own launcher."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 def _complain(message: str) -> None:
@@ -184,24 +190,36 @@ def plan(profile: str, tflops: float, devices: int) -> None:
     from indi.training import cost as planning
     from indi.training import recipes
 
+    rate = tflops * 1e12
     click.echo(
         f"{'task':<17}{'parameters':>12}{'steps':>9}{'batch':>7}{'crop':>6}{'PFLOP':>12}"
-        f"{'GiB at full batch':>19}{'GPU hours':>11}"
+        f"{'GiB a GPU':>11}{'GPU hours':>11}{'days':>7}{'speed-up':>10}"
     )
+    scaling = []
     for task in profiles.TASKS:
         chosen = recipes.recipe(task, profile)
         cost = planning.cost(chosen)
         memory = cost.memory(-(-chosen.batch_size // devices)) / 2**30
-        hours = cost.seconds(tflops * 1e12) / 3600
+        first = planning.CLUSTERS[0]
+        days = chosen.steps * cost.step(chosen, devices, rate, first) / 86_400
+        faster = devices * cost.efficiency(chosen, devices, rate, first)
         click.echo(
             f"{task:<17}{cost.parameters:>12,}{chosen.steps:>9,}{chosen.batch_size:>7}{chosen.crop:>6}"
-            f"{cost.flops / 1e15:>12,.1f}{memory:>19,.1f}{hours:>11,.2f}"
+            f"{cost.flops / 1e15:>12,.1f}{memory:>11,.1f}{cost.seconds(rate) / 3600:>11,.2f}{days:>7.2f}{faster:>10.2f}"
         )
+        limits = [cost.scales_to(chosen, rate, cluster) for cluster in planning.CLUSTERS]
+        scaling.append(f"{task:<17}" + "".join(f"{limit:>31}" for limit in limits))
     click.echo(
-        f"Operations are counted, 2 per multiply-add, a step as three forward passes. GPU hours assume "
-        f"{tflops:g} TFLOP/s sustained (--tflops); memory is per device, split over {devices}, without "
-        "library workspaces: choose --micro-batch to fit yours."
+        f"Operations are counted, 2 per multiply-add, a step as three forward passes. All times are computed, none is "
+        f"measured: for {tflops:g} TFLOP/s sustained (--tflops). Memory is per GPU, the batch split over {devices} "
+        "(--devices), without library workspaces: choose --micro-batch to fit yours. Days and speed-up are those of "
+        f"{devices} of the GPUs below, {planning.CLUSTERS[0].name}."
     )
+    click.echo(
+        "\nThe most GPUs that are at least 95 % as fast as one each, by a model of bytes and link rates:"
+    )
+    click.echo(f"{'task':<17}" + "".join(f"{cluster.name:>31}" for cluster in planning.CLUSTERS))
+    click.echo("\n".join(scaling))
 
 
 @main.command()
@@ -209,7 +227,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @_profile
 @_accelerator
 @click.option(
-    "--devices", type=_count, default=1, show_default=True, help="Processes; start them with torchrun."
+    "--devices", type=_count, default=1, show_default=True, help="Processes, one for each GPU or core."
 )
 @click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
 @click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
@@ -230,6 +248,7 @@ def train(
     """Train a recipe, resume it, or say that it is complete."""
     from indi import training
     from indi.book import run as runner
+    from indi.progress import report
     from indi.training import recipes
 
     chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
@@ -240,9 +259,17 @@ def train(
         workers=workers,
         stop_after=stop_after,
     )
-    trained = training.train(chosen, execution)
-    if os.environ.get("RANK", "0") != "0":  # torchrun starts many of these: the first one speaks
+    if _first():
+        report("begins", f"training {task}")
+    try:
+        trained = training.train(chosen, execution)
+    except InDIError as error:
+        if _first():
+            report("stops" if isinstance(error, stopping.Again) else "fails", f"training {task}")
+        raise
+    if not _first():
         return
+    report("ends", f"training {task}")
     last = trained.log.iloc[-1]
     click.echo(
         f"{task} ({profile}): {int(last['step'])} steps, loss {last['loss']:.4f}, "
@@ -288,11 +315,20 @@ def campaign(jobs: int, only_list: bool, evaluate: bool, worker: bool) -> None:
     help="About how long a part takes.",
 )
 @click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
-def bench(profile: str, seconds: float, data_set: str | None) -> None:
-    """How fast this machine trains, samples and loads, and how much of it is overhead of ours."""
+@click.option(
+    "--devices", type=_count, default=1, show_default=True, help="More: what their communication takes."
+)
+def bench(profile: str, seconds: float, data_set: str | None, devices: int) -> None:
+    """How fast this machine trains, samples and loads, and how much of it is overhead of ours.
+
+    With --devices it times instead what several processes spend in communication and waiting.
+    """
     from indi.training import bench as benchmark
 
-    click.echo(benchmark.text(benchmark.bench(profile, seconds, data_set)))
+    if devices == 1:
+        click.echo(benchmark.text(benchmark.bench(profile, seconds, data_set)))
+    elif rows := benchmark.communication(profile, devices, seconds):
+        click.echo(benchmark.text(rows))
 
 
 @main.command()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -161,6 +164,34 @@ def test_a_page_that_names_a_path_of_the_machine_is_refused(project: Path) -> No
     (html / "b.html").write_text(f"<p>{project}/results/x.csv</p>")
     with pytest.raises(InDIError, match=r"b\.html of the book names"):
         book._check_portable(html)
+
+
+def test_a_downloaded_notebook_brings_its_package(manuscript: Path, tmp_path: Path) -> None:
+    """Its second cell, which pages leave out, finds the archive of the project beside it and goes into that."""
+    finish("04_jpeg", "smoke", "x")
+    book.assemble("smoke")
+    page = nbformat.read(manuscript / "book" / "notebooks" / "04_jpeg.ipynb", as_version=4)
+    cell = page.cells[1]
+    assert cell.metadata["tags"] == ["remove-cell"]
+
+    folder = tmp_path / "downloads"
+    (folder / "project" / "indi").mkdir(parents=True)
+    (folder / "project" / "indi" / "__init__.py").touch()
+    (folder / "project" / "pyproject.toml").touch()
+    shutil.make_archive(str(folder / "indi"), "zip", folder, "project")
+    shutil.rmtree(folder / "project")
+    # pip has nothing to do with it: what it is asked for is written down
+    code = (
+        "import subprocess, sys\nsys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
+        "subprocess.run = lambda command, check: print(command[-1])\n"
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
+        f"{cell.source}\nimport indi, os\nprint(os.getcwd(), indi.__file__)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    project = folder / "indi-project" / "project"
+    assert ran.stdout.split() == [str(project), str(project), str(project / "indi" / "__init__.py")]
 
 
 def test_a_book_built_by_hand_is_not_the_one_that_snakemake_made(manuscript: Path) -> None:

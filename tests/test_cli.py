@@ -66,7 +66,7 @@ def test_cuda_without_a_gpu(project: Path) -> None:
 
 def test_auto_does_not_choose_mps(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MPSAccelerator, "is_available", staticmethod(lambda: True))
-    fabric = training._fabric(recipes.recipe("jpeg", "smoke"), training.Execution(), project)
+    fabric = training.fabric(recipes.recipe("jpeg", "smoke"), training.Execution(), project)
     assert fabric.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 

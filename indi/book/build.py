@@ -32,8 +32,41 @@ if TYPE_CHECKING:
 #: Folders of book/ that are made, not written.
 GENERATED = ("_build", "notebooks", "results")
 
+#: A cell that pages do not show, and that notebooks downloaded from them have below the title: how to get the package.
+_GET = """\
+# Downloaded from the book, this notebook needs the project, which holds the package `indi` and trained models.
+# Put an archive of it, indi.zip or indi.tar.gz, beside this notebook; on Kaggle, add it as a data set.
+# Where the package is installed already, this cell does nothing.
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+if importlib.util.find_spec("indi") is None:
+    places = [pathlib.Path.cwd(), pathlib.Path("/kaggle/input")]
+    found = [path for place in places for path in place.glob("**/pyproject.toml") if (path.parent / "indi").is_dir()]
+    archives = [path for place in places for path in place.glob("**/indi*") if path.suffix in (".zip", ".gz", ".tar")]
+    if not (found or archives):
+        raise SystemExit("no project here: upload its archive, indi.zip, beside this notebook, and run this cell again")
+    target = pathlib.Path.cwd() / "indi-project"
+    if found:
+        if found[0].parent != target:
+            shutil.copytree(found[0].parent, target, dirs_exist_ok=True)
+    else:
+        shutil.unpack_archive(archives[0], target)
+    project = next(target.glob("**/pyproject.toml")).parent
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", str(project)], check=True)
+    sys.path.insert(0, str(project))
+    os.chdir(project)
+"""
+
 #: Modules and folders that a notebook's content does not depend on.
-_NOT_CONTENT = ("__main__.py", "cli.py", "book", "models", "records/provenance.py", "training/campaign.py")
+_NOT_CONTENT = (
+    *("__main__.py", "cli.py", "offline.py", "book", "models"),
+    *("records/provenance.py", "training/bench.py", "training/campaign.py"),
+)
 
 
 def notebooks() -> list[Path]:
@@ -162,6 +195,10 @@ def assemble(profile: str) -> None:
                 copy = book / "results" / kind / path.relative_to(results / kind)
                 wanted[copy] = path.read_bytes()
     wanted |= explorer.pages(wanted, profile)
+    for source in notebooks():
+        if source.stem in made:
+            copy = book / "notebooks" / source.name
+            wanted[copy] = _downloadable(wanted[copy])
     for path, content in wanted.items():
         if not (path.is_file() and path.read_bytes() == content):
             with replacing(path) as partial:
@@ -221,6 +258,13 @@ def _fold(page: nbformat.NotebookNode) -> None:
             )
         elif cell.cell_type == "code" and "hide-input" not in tags:
             cell.metadata["tags"] = [*tags, "hide-input"]
+
+
+def _downloadable(content: bytes) -> bytes:
+    """A page that brings its package where it is downloaded, by a cell below the title that the page leaves out."""
+    page = nbformat.reads(content.decode(), as_version=4)
+    page.cells.insert(1, nbformat.v4.new_code_cell(_GET, id="get-indi", metadata={"tags": ["remove-cell"]}))
+    return (nbformat.writes(page) + "\n").encode()
 
 
 def _code(cell: nbformat.NotebookNode) -> str | None:

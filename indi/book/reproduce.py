@@ -270,8 +270,8 @@ class _Progress:
         took = now - self.running.pop(name, now)
         self.wrong |= event == "fails"
         state = {"fails": "  FAILED", "stops": "  stopped"}.get(event, "")
-        if name == "book":
-            self.tell(f"        book {took:.0f} s{state}")
+        if name == "book" or name.startswith("training "):
+            self.tell(f"        {name} {took:.0f} s{state}")
         else:
             self.ended += 1
             self.tell(f"[{self.ended}/{self.total}] {name} {took:.0f} s{state}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -21,6 +20,8 @@ import lightning_fabric as lf
 import torch
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from indi.data import datasets
@@ -37,6 +38,7 @@ __all__ = [
     "Execution",
     "Trained",
     "ema_decay",
+    "fabric",
     "load",
     "loss_function",
     "objective",
@@ -70,17 +72,17 @@ def train(recipe: Recipe, execution: Execution | None = None) -> Trained:
     wanted = replace(recipe, steps=min(recipe.steps, execution.until or recipe.steps))
     images = cache(partial(datasets.load, recipe.data, "train"))  # once, and only if it is needed
     if not finished(wanted, images):
-        fabric = _fabric(recipe, execution, folder)
-        fabric.launch()
-        cost.require_memory(recipe, fabric.device, execution.micro_batch, fabric.world_size)
-        with asked(execution.stop_after) as stop, _only_one(fabric, recipe, folder, stop):
+        many = fabric(recipe, execution, folder)
+        many.launch()
+        cost.require_memory(recipe, many.device, execution.micro_batch, many.world_size)
+        with asked(execution.stop_after) as stop, _only_one(many, recipe, folder, stop):
             if not finished(wanted, images):
-                loop.run(recipe, execution, fabric, folder, images(), stop)
+                loop.run(recipe, execution, many, folder, images(), stop)
     return load(wanted)
 
 
-def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
-    """Fabric on the accelerator asked for. "auto" is CUDA where it is, else the CPU.
+def fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
+    """Fabric on the accelerator and the processes asked for. "auto" is CUDA where it is, else the CPU.
 
     Fabric's own "auto" would take MPS on Apple Silicon, where nothing here was tried; "mps" asks for it.
     """
@@ -88,23 +90,24 @@ def _fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     there = torch.cuda.device_count() if accelerator == "cuda" else os.cpu_count() or 1
-    # torchrun has counted what it starts; without it Fabric would start as many processes itself
+    # torchrun has counted what it starts; without it Fabric starts as many processes itself
     if accelerator in ("cpu", "cuda") and 0 < there < execution.devices and "LOCAL_RANK" not in os.environ:
         raise InDIError(
             f"{execution.devices} devices were asked for, and {there} {'GPUs' if accelerator == 'cuda' else 'cores'} "
             f"are here: at most --devices {there}, or torchrun over several machines (book/rerun.md)."
         )
+    machines = int(os.environ.get("GROUP_WORLD_SIZE", "1"))  # torchrun's word for them
     try:
-        with warnings.catch_warnings():
-            # where Slurm is installed Fabric asks for srun; one process or torchrun's need none
-            warnings.filterwarnings("ignore", message="The `srun` command is available")
-            return lf.Fabric(
-                accelerator=accelerator,
-                devices=execution.devices,
-                strategy="ddp" if execution.devices > 1 else "auto",
-                precision=precision.resolve(recipe.precision, torch.device(accelerator)),
-                loggers=_tensorboard(folder),
-            )
+        return lf.Fabric(
+            accelerator=accelerator,
+            devices=execution.devices,
+            num_nodes=machines,
+            strategy="ddp" if execution.devices * machines > 1 else "auto",
+            precision=precision.resolve(recipe.precision, torch.device(accelerator)),
+            # inside a Slurm job Fabric would leave it to srun to start the processes
+            plugins=[] if TorchElasticEnvironment.detect() else [LightningEnvironment()],
+            loggers=_tensorboard(folder),
+        )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise InDIError(
             f"accelerator {accelerator!r} with {execution.devices} device(s) cannot be used here: "

@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from indi.data.images import from_uint8
 from indi.method.samplers import indi, predict, uniform_times
 from indi.method.unet import forward_flops
 from indi.training import precision
+from indi.training.cost import waiting
 from indi.training.recipes import TASKS, Precision, Recipe, degradation_of, network_of, recipe
 
 CALLS = 10
@@ -89,6 +92,9 @@ def _training(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
         Row(f"training loop, {allowed}", rate, "images/s"),
         Row("loop over bare loop", _median(ratios), "", "at least .97"),
         Row(f"{allowed} over {other}, bare loops", _median(others), "", "above 1, else the choice is wrong"),
+        Row(
+            f"loop over bare {other} loop", _median([a * b for a, b in zip(ratios, others, strict=True)]), ""
+        ),
         Row(f"matrix products, {allowed}", matmul / 1e9, "GFLOP/s"),
         Row("training over matrix products", rate * flops / matmul, "", "at least .4 on a GPU"),
     ]
@@ -134,8 +140,9 @@ def _bare_loop(chosen: Recipe, device: torch.device, name: Precision) -> Callabl
     return run
 
 
-def _matmul_flops(device: torch.device, name: Precision, size: int = 1024) -> float:
-    """Operations a second of the best of many matrix products."""
+def _matmul_flops(device: torch.device, name: Precision) -> float:
+    """Operations a second of the best of many matrix products, large enough to fill the device."""
+    size = 8192 if device.type == "cuda" else 1024
     kind = torch.bfloat16 if name == "bf16-mixed" else torch.float32
     a = torch.randn(size, size, device=device).to(kind)
     best = float("inf")
@@ -217,6 +224,94 @@ def _now(device: torch.device) -> float:
         torch.cuda.synchronize(device)
         return time.perf_counter()
     return time.process_time()
+
+
+def communication(profile: str, devices: int, seconds: float = 20.0) -> list[Row] | None:
+    """What a step of JPEG's training spends in communication and in waiting, where several processes share a batch.
+
+    Three kinds of step take turns, each begun together: without communication; gradients alone; a whole one. Times
+    are of the clock, medians over steps and of the slowest process. On processors with other work they say little.
+
+    Args:
+        profile: whose network, batch and crop.
+        devices: number of processes. Fabric starts them, unless torchrun has.
+        seconds: about how long all takes.
+
+    Returns:
+        The rows in the first process, None in the others.
+    """
+    chosen = recipe("jpeg", profile, data="embedded")
+    fabric = training.fabric(chosen, training.Execution(devices=devices), Path())
+    fabric.launch()
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(1)
+    network = network_of(chosen).to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in network.parameters())
+    model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), lr=1e-6))
+    images = len(range(fabric.global_rank, chosen.batch_size, fabric.world_size))
+    x = torch.zeros(images, 3, chosen.crop, chosen.crop, device=fabric.device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    t = torch.linspace(0, 1, images, device=fabric.device)
+    gradient = torch.zeros(parameters, device=fabric.device)
+
+    def compute(sync: bool) -> None:
+        optimizer.zero_grad()
+        with fabric.no_backward_sync(model, enabled=not sync):
+            fabric.backward((model(x, t) - x).abs().mean())
+
+    def alone() -> None:
+        torch.distributed.all_reduce(gradient)
+
+    def update() -> None:
+        optimizer.step()
+
+    times: dict[str, list[float]] = {}
+    parts: dict[str, Callable[[], None]] = {
+        "compute": partial(compute, False),
+        "gradients": alone,
+        "both": partial(compute, True),
+        "update": update,
+    }
+    compute(True)
+    update()
+    began = time.perf_counter()
+    while fabric.broadcast(time.perf_counter() - began < seconds or not times):
+        for name, part in parts.items():
+            fabric.barrier()
+            started = _clock(fabric.device)
+            part()
+            mine = _clock(fabric.device) - started
+            slowest, mean = (torch.tensor(mine, device=fabric.device) for _ in range(2))
+            torch.distributed.all_reduce(slowest, torch.distributed.ReduceOp.MAX)
+            torch.distributed.all_reduce(mean)
+            times.setdefault(name, []).append(float(slowest))
+            if name == "compute":
+                times.setdefault("uneven", []).append(float(slowest - mean / devices))
+    if not fabric.is_global_zero:
+        return None
+    took = {name: _median(values) for name, values in times.items()}
+    link = 2 * (devices - 1) / devices * 4 * parameters / took["gradients"]
+    modelled = took["compute"] + waiting(parameters, took["compute"], devices, link)
+    step = took["both"] + took["update"]
+    count = len(times["both"])
+    return [
+        Row(f"a step on {devices} {fabric.device.type}, {images} images each, {count} steps", step, "s"),
+        Row("  forward and backward, no communication", took["compute"], "s"),
+        Row("  update", took["update"], "s"),
+        Row("  of it in communication and waiting for it", (took["both"] - took["compute"]) / step, ""),
+        Row("  of it in waiting for the slowest process", took["uneven"] / step, ""),
+        Row(f"gradients alone, {4 * parameters / 1e6:.3g} MB", took["gradients"], "s"),
+        Row("  rate past each process", link / 1e9, "GB/s"),
+        Row("forward, backward and communication", took["both"], "s"),
+        Row("  modelled from the rate and the overlap", modelled, "s"),
+    ]
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds of the clock, once all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def text(rows: list[Row]) -> str:

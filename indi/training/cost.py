@@ -1,4 +1,7 @@
-"""What a training costs, from the counted operations and tensors of its network, without training it."""
+"""What a training costs, from the counted operations and tensors of its network, without training it.
+
+How it scales over GPUs is a model, too: of operations, bytes and published rates. `indi bench --devices` measures.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,48 @@ BYTES_PER_CROP_VALUE = 13
 
 BYTES_PER_PARAMETER = 20
 """float32: the weight, its gradient, two moments of Adam and the average."""
+
+
+UPDATE_BYTES = 40
+"""Per parameter and step: Adam reads four and writes three float32, the average reads two and writes one."""
+
+BUCKET = 25 * 2**20
+"""Bytes of gradients that DistributedDataParallel sends at once (its default)."""
+
+BACKWARD = 2 / 3
+"""Share of a step's operations that is the backward pass, during which gradients travel (Li et al., VLDB 2020)."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """GPUs and what connects them. Rates are bytes a second.
+
+    Attributes:
+        name: for readers.
+        node: GPUs that a machine holds.
+        inside: rate between GPUs of a machine, each way.
+        between: rate of a machine's network, each way, over all its adapters.
+        memory: rate of a GPU's own memory.
+    """
+
+    name: str
+    node: int
+    inside: float
+    between: float
+    memory: float
+
+    def link(self, devices: int) -> float:
+        """The slowest rate on a ring through so many GPUs."""
+        return self.inside if devices <= self.node else min(self.inside, self.between)
+
+
+#: The GPU is an H100 SXM: memory 3.35 TB/s (its data sheet), NVLink 4 of 450 GB/s each way, of which a copy was
+#: measured to get 380 (github.com/NVIDIA/nccl, issue 1264). Networks are taken at their line rates.
+CLUSTERS = (
+    Cluster("NVLink, 400 Gb/s a GPU", 8, 380e9, 8 * 50e9, 3.35e12),
+    Cluster("NVLink, 100 Gb/s a node of 8", 8, 380e9, 12.5e9, 3.35e12),
+    Cluster("1 GPU a node, 25 Gb/s", 1, 380e9, 25e9 / 8, 3.35e12),
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +90,44 @@ class Cost:
     def seconds(self, flops_per_second: float) -> float:
         """Time at a sustained rate."""
         return self.flops / flops_per_second
+
+    def step(self, recipe: Recipe, devices: int, flops_per_second: float, cluster: Cluster) -> float:
+        """Seconds that one of `recipe`'s steps takes on so many GPUs, by a model of what a step has to do.
+
+        Each GPU computes its share of the batch, and updates all weights. The gradients, float32, go round a ring,
+        2 (n - 1) / n of their bytes past each GPU (Patarasuk and Yuan 2009), while the backward pass computes; what
+        that does not hide, and the last bucket, is waited for. Start-up times of messages, unequal GPUs and the
+        lower rate of small batches are left out, so that real steps take longer.
+        """
+        computing = self.flops / recipe.steps / devices / flops_per_second
+        updating = UPDATE_BYTES * self.parameters / cluster.memory
+        return computing + updating + waiting(self.parameters, computing, devices, cluster.link(devices))
+
+    def efficiency(self, recipe: Recipe, devices: int, flops_per_second: float, cluster: Cluster) -> float:
+        """Time of one GPU over that of all together, by the model of `step`; 1 where n GPUs are n times as fast."""
+        alone, together = (self.step(recipe, n, flops_per_second, cluster) for n in (1, devices))
+        return alone / (devices * together)
+
+    def scales_to(
+        self, recipe: Recipe, flops_per_second: float, cluster: Cluster, least: float = 0.95
+    ) -> int:
+        """The largest number of GPUs that divides the batch and keeps the efficiency at `least`, by the model."""
+        counts = [n for n in range(1, recipe.batch_size + 1) if recipe.batch_size % n == 0]
+        return max(n for n in counts if self.efficiency(recipe, n, flops_per_second, cluster) >= least)
+
+
+def waiting(parameters: int, computing: float, devices: int, link: float) -> float:
+    """Seconds of a step in which gradients travel and nothing is computed, see `Cost.step`.
+
+    Args:
+        parameters: of the network; a gradient is float32.
+        computing: seconds of forward and backward pass on one device.
+        devices: that share the batch.
+        link: bytes a second between them.
+    """
+    size = 4 * parameters
+    shared = 2 * (devices - 1) / devices / link
+    return max(shared * min(size, BUCKET), shared * size - BACKWARD * computing)
 
 
 def cost(recipe: Recipe) -> Cost:

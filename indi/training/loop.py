@@ -45,7 +45,7 @@ class Execution:
 
     Attributes:
         accelerator: "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", or "mps", which is untested.
-        devices: processes; more than one needs `torchrun`, which sets it.
+        devices: processes on this machine. Fabric starts them, unless torchrun has.
         workers: of the data loader; None: none on a CPU, 8 beside a GPU.
         compile: torch.compile; None: where a GPU is.
         micro_batch: images at a time where the batch does not fit the memory; gradients add up.
@@ -210,6 +210,7 @@ def run(
                 },
             )
         if stopped:
+            fabric.barrier()  # a process that ends before the state is whole would take the others with it
             raise Again(
                 f"the training of {recipe.task} under {recipe.profile} stopped at step {done:,} of {last:,}, with a "
                 "state: the same command goes on from there."
