@@ -166,8 +166,9 @@ def test_a_page_that_names_a_path_of_the_machine_is_refused(project: Path) -> No
         book._check_portable(html)
 
 
-def test_a_downloaded_notebook_brings_its_package(manuscript: Path, tmp_path: Path) -> None:
-    """Its second cell, which pages leave out, finds the archive of the project beside it and goes into that."""
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_downloaded_notebook_brings_its_package(manuscript: Path, tmp_path: Path, packed: bool) -> None:
+    """Its second cell, which pages leave out, finds the project beside it, packed or not, and goes into that."""
     finish("04_jpeg", "smoke", "x")
     book.assemble("smoke")
     page = nbformat.read(manuscript / "book" / "notebooks" / "04_jpeg.ipynb", as_version=4)
@@ -175,14 +176,15 @@ def test_a_downloaded_notebook_brings_its_package(manuscript: Path, tmp_path: Pa
     assert cell.metadata["tags"] == ["remove-cell"]
 
     folder = tmp_path / "downloads"
-    (folder / "project" / "indi").mkdir(parents=True)
-    (folder / "project" / "indi" / "__init__.py").touch()
-    (folder / "project" / "pyproject.toml").touch()
-    shutil.make_archive(str(folder / "indi"), "zip", folder, "project")
-    shutil.rmtree(folder / "project")
+    (folder / "indi" / "indi").mkdir(parents=True)  # as `git archive --prefix=indi/` has it
+    (folder / "indi" / "indi" / "__init__.py").touch()
+    (folder / "indi" / "pyproject.toml").touch()
+    if packed:
+        shutil.make_archive(str(folder / "indi"), "zip", folder, "indi")
+        shutil.rmtree(folder / "indi")
     # pip has nothing to do with it: what it is asked for is written down
     code = (
-        "import subprocess, sys\nsys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
+        "import subprocess, sys\nsys.path[:] = ['', *(p for p in sys.path if 'site-packages' not in p)]\n"
         "subprocess.run = lambda command, check: print(command[-1])\n"
         "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
         f"{cell.source}\nimport indi, os\nprint(os.getcwd(), indi.__file__)"
@@ -190,7 +192,7 @@ def test_a_downloaded_notebook_brings_its_package(manuscript: Path, tmp_path: Pa
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )
-    project = folder / "indi-project" / "project"
+    project = folder / "indi-project" / "indi" if packed else folder / "indi-project"
     assert ran.stdout.split() == [str(project), str(project), str(project / "indi" / "__init__.py")]
 
 

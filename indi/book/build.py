@@ -44,18 +44,18 @@ import shutil
 import subprocess
 import sys
 
-if importlib.util.find_spec("indi") is None:
+known = importlib.util.find_spec("indi")
+if known is None or known.origin is None:  # without origin it is a folder of this name, beside the notebook
     places = [pathlib.Path.cwd(), pathlib.Path("/kaggle/input")]
     found = [path for place in places for path in place.glob("**/pyproject.toml") if (path.parent / "indi").is_dir()]
     archives = [path for place in places for path in place.glob("**/indi*") if path.suffix in (".zip", ".gz", ".tar")]
     if not (found or archives):
         raise SystemExit("no project here: upload its archive, indi.zip, beside this notebook, and run this cell again")
     target = pathlib.Path.cwd() / "indi-project"
-    if found:
-        if found[0].parent != target:
-            shutil.copytree(found[0].parent, target, dirs_exist_ok=True)
-    else:
+    if not found:
         shutil.unpack_archive(archives[0], target)
+    elif not found[0].is_relative_to(target):
+        shutil.copytree(found[0].parent, target)
     project = next(target.glob("**/pyproject.toml")).parent
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", str(project)], check=True)
     sys.path.insert(0, str(project))
