@@ -1,4 +1,4 @@
-"""Parts that travel: whole, of the size asked for, and refused where a bit has changed."""
+"""Parts that travel: whole, of the size asked for, and refused where a bit has changed; the half hour on a GPU."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from indi import offline
+from indi import offline, stopping
+from indi.book.run import declared_parameters
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 SIZE = 10_000
 
 
@@ -99,3 +102,47 @@ def test_an_image_set_that_is_not_here_is_named(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     with pytest.raises(offline.OfflineError, match="no image set gopro"):
         offline.pack(tmp_path, tmp_path / "out", tmp_path, tmp_path, ["gopro"], None, SIZE)
+
+
+def half_hour(folder: Path, code: int, minutes: int = 30) -> tuple[int, list[list[str]]]:
+    """Run the GPU's script with an `indi` that only notes its arguments and ends with `code`; its own, and they."""
+    (folder / "bin").mkdir()
+    noting = folder / "bin" / "indi"
+    noting.write_text(
+        f'#!/bin/sh\nprintf "%s\\t" "$@" >> {folder}/calls\necho >> {folder}/calls\nexit {code}\n'
+    )
+    noting.chmod(0o755)
+    ran = subprocess.run(
+        ["bash", str(CHECKOUT / "profiles" / "gpu" / "half_hour.sh"), str(minutes), "smoke"],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    calls = folder / "calls"
+    lines = calls.read_text().splitlines() if calls.is_file() else []
+    return ran.returncode, [line.split("\t")[:-1] for line in lines]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_half_hour_asks_for_notebooks_and_parameters_that_there_are(tmp_path: Path) -> None:
+    code, (bench, *runs) = half_hour(tmp_path, 0)
+    assert code == 0
+    assert bench[0] == "bench"
+    assert len(runs) == 5
+    for call in runs:
+        assert stopping.seconds(call[call.index("--stop-after") + 1]) <= 29 * 60
+        given = {text.partition("=")[0] for flag, text in pairwise(call) if flag == "-p"}
+        assert given
+        assert given <= set(declared_parameters(CHECKOUT / call[1]))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(("code", "minutes", "calls"), [(75, 30, 2), (1, 30, 6), (0, 1, 1)])
+def test_the_half_hour_ends_in_time_and_only_then(
+    tmp_path: Path, code: int, minutes: int, calls: int
+) -> None:
+    """After the benchmark: what was stopped in time ends it, what failed does not, and without time nothing begins."""
+    ended, made = half_hour(tmp_path, code, minutes)
+    assert len(made) == calls
+    assert ended == (0 if code == 1 else 75)
