@@ -7,17 +7,18 @@ runs.
 from __future__ import annotations
 
 import html
-import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from indi import paths
 from indi.book import run as runner
 from indi.claims import Entry
+from indi.errors import InDIError
 from indi.figures import ledger
-from indi.records import results
+from indi.records import forms, results
+from indi.records.results import Table
 from indi.training import recipes
 
 _PAGE = "notebooks/13_claims.html"
@@ -31,10 +32,11 @@ def parts(profile: str, entries: Sequence[Entry], notebooks: Sequence[str]) -> d
         entries: the whole ledger.
         notebooks: names of the chapters.
     """
+    tables = _tables(profile)
     made = {
         "abstract": _abstract(profile, entries),
-        "trainings": _trainings(profile),
-        "compute": _compute(profile, notebooks),
+        "trainings": _trainings(tables),
+        "compute": _compute(profile, notebooks, tables),
     }
     for name, outcome in (
         ("holds", "reproduced"),
@@ -86,20 +88,30 @@ def _shortly(entry: Entry) -> str:
     return entry.verdict.reason or (key.text() if key else "")
 
 
-def _models(profile: str) -> list[dict[str, Any]]:
+def _tables(profile: str) -> list[Table | None]:
+    """Every stored table; None for one that cannot be read: it stops no page that does not show it."""
+    found: list[Table | None] = []
+    for path in sorted((paths.results(profile) / "tables").glob("*.csv")):
+        try:
+            found.append(results.load(path.stem, profile))
+        except InDIError:
+            found.append(None)
+    return found
+
+
+def _models(tables: Sequence[Table | None]) -> list[dict[str, Any]]:
     """Recipe, checkpoint and seconds of every training that a stored table rests on, each once."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((paths.results(profile) / "tables").glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for one in record.get("trainings", []) if isinstance(record, dict) else []:
+    for table in filter(None, tables):
+        for one in table.provenance.get("trainings", []):
             found.setdefault(one["checkpoint"], one)
     return list(found.values())
 
 
-def _trainings(profile: str) -> str:
+def _trainings(tables: Sequence[Table | None]) -> str:
     """A row a task: how many trainings, and the longest one's recipe beside that of the paper."""
     by_task: dict[str, list[dict[str, Any]]] = {}
-    for one in _models(profile):
+    for one in _models(tables):
         by_task.setdefault(one["recipe"]["task"], []).append(one["recipe"])
     if not by_task:
         return "Nothing was trained under this profile."
@@ -117,7 +129,7 @@ def _trainings(profile: str) -> str:
     return "\n".join(lines)
 
 
-def _compute(profile: str, notebooks: Sequence[str]) -> str:
+def _compute(profile: str, notebooks: Sequence[str], tables: Sequence[Table | None]) -> str:
     """Wall time of the chapters and of the shipped models' trainings, in core-hours of the machines that ran them."""
     runs = [run for name in notebooks if (run := runner.load_run(name, profile))]
     if not runs:
@@ -128,7 +140,7 @@ def _compute(profile: str, notebooks: Sequence[str]) -> str:
         for made in (r.provenance["machine"] for r in runs)
     )
     longest = max(runs, key=lambda run: run.seconds)
-    trained = [json.loads(path.read_text())["seconds"] for path in _done(profile)]
+    trained = _seconds(profile)
     wall = sum(run.seconds for run in runs) / 3600
     lines = [
         f"{len(runs)} chapters took {wall:.1f} hours on {'; '.join(machines)}: at most "
@@ -141,15 +153,19 @@ def _compute(profile: str, notebooks: Sequence[str]) -> str:
             f"The {len(trained)} shipped models were trained before, in {together:.1f} hours of wall time, "
             f"the longest in {max(trained) / 60:.0f} minutes."
         )
-    stale = sum(results.load(name, profile).stale for name in _tables(profile))
-    if stale:
-        lines.append(f"{stale} tables are older than today's code.")
+    for count, words in (
+        (sum(table is not None and table.stale for table in tables), "older than today's code"),
+        (tables.count(None), "damaged or without a record"),
+    ):
+        if count:
+            lines.append(f"{count} of {len(tables)} tables are {words}.")
     return "\n".join(lines)
 
 
-def _done(profile: str) -> list[Path]:
-    return sorted((paths.results(profile) / "models").glob("*/done.json"))
-
-
-def _tables(profile: str) -> list[str]:
-    return [path.stem for path in sorted((paths.results(profile) / "tables").glob("*.csv"))]
+def _seconds(profile: str) -> list[float]:
+    """What each shipped training took; one whose record is damaged is left out, and `indi restore` names it."""
+    found = []
+    for path in sorted((paths.results(profile) / "models").glob("*/done.json")):
+        with suppress(ValueError):
+            found.append(float(forms.checked(forms.Finished, path.read_text())["seconds"]))
+    return found
