@@ -145,7 +145,7 @@ def log(text: str) -> pd.DataFrame:
 
 
 NUMBERS = ("value", "low", "high", "steps", "images", "patches", "seed", "floor")
-"""Columns that hold numbers wherever they are, for tables whose record does not say."""
+"""Columns that hold numbers in every table of measurements, for tables whose record does not say."""
 
 
 def kinds(rows: pd.DataFrame) -> dict[str, str]:
@@ -164,7 +164,8 @@ def check_table(rows: pd.DataFrame, columns: dict[str, str] | None) -> None:
         ValueError: columns are missing or new, or one of numbers holds text; in one line.
     """
     if columns is None:
-        columns = {str(name): "number" if name in NUMBERS else "" for name in rows.columns}
+        measured = not {"sampler", "metric", "value"}.isdisjoint(rows.columns)
+        columns = {str(name): "number" if measured and name in NUMBERS else "" for name in rows.columns}
         if "metric" in columns and "value" in columns:
             columns |= {"metric": "text"} | ({"sampler": "text"} if "sampler" in columns else {})
     if odd := sorted({*columns} ^ {str(name) for name in rows.columns}):
