@@ -188,6 +188,7 @@ def assemble(profile: str) -> None:
         wanted[book / "notebooks" / source.name] = (nbformat.writes(page) + "\n").encode()
     for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
         wanted[book / "results" / "report" / name] = text.encode()
+    wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
