@@ -175,8 +175,7 @@ def front(profile: str, entries: Sequence[Entry]) -> str:
         f"- **{trade or 'M'}ore steps look sharper and are less faithful.** One step has the best PSNR in {_of(best)}, "
         f"and several steps have better perceptual metrics in {_of(several)}. The paper says both.",
         f"- **With few steps a simpler sampler {as_good} as good.** With two or three steps the naive sampler is as "
-        f"good as InDI at the same PSNR in {_of(few)}. With very many steps it is shown to be worse in "
-        f"{_of(diverges)}.",
+        f"good as InDI at the same PSNR in {_of(few)}; with very many it is shown to be worse in {_of(diverges)}.",
         _unflattering(tables, entries),
         "",
         _how_sure(tables),
@@ -208,13 +207,19 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
         ]:
             worse.append(f"{profiles.TASKS[task][1]}: {said}")
     if worse:
-        return f"- **Not every measure gets better with more steps.** {'; '.join(worse[:2])}."
+        return f"- **Not every measure gets better with more steps.** {_capital('; '.join(worse[:2]))}."
     return f"- **Not all of it is confirmed.** Of {len(entries)} claims: {ledger.counted(entries)}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _how_sure(tables: Mapping[str, Table]) -> str:
     """One line: on how much the four tasks rest."""
-    trainings = [table.provenance["trainings"] for table in tables.values()]
+    trainings = [found for table in tables.values() if (found := table.provenance.get("trainings"))]
+    if not trainings:
+        return ""
     steps = [one["recipe"]["steps"] for group in trainings for one in group]
     first = trainings[0][0]["recipe"]
     paper = recipes.recipe(first["task"], "paper")
