@@ -19,6 +19,7 @@ from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.figures import LOOKS, beyond
 from indi.records import results
 from indi.records.results import Table
+from indi.training.recipes import PAPER
 
 #: Chapter -> the tables that its sentences rest on, which the box links; the first has to be there.
 TABLES: dict[str, tuple[str, ...]] = {chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()} | {
@@ -34,6 +35,7 @@ TABLES: dict[str, tuple[str, ...]] = {chapter: (task,) for task, (chapter, _) in
     "14_beyond": ("beyond_comparisons", "beyond"),
     "15_open_choices": ("open_choices",),
     "16_why_quality_falls": ("robust_verdicts", "robust_quality"),
+    "17_scale": ("scale_effects", "scale_fits"),
 }
 _SAMPLERS = {"naive": "the naive sampler", "cold_diffusion": "Cold Diffusion"}
 #: Chapter -> photographs that were really blurred, and what by.
@@ -424,6 +426,34 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     return [answer, f"Number of tasks on which both rules hold: {each}."]
 
 
+def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:
+    """Chapter 17: on how many tasks three effects stand at the longest training, and how many move with its length."""
+    longest = effects.loc[effects.groupby(["task", "effect"])["budget"].idxmax()]
+    said = []
+    for name, words in (
+        ("several", "several steps have a better LPIPS than one"),
+        ("cost", "one step has the better PSNR"),
+        ("detail", "more steps have more fine detail"),
+    ):
+        part = longest[longest["effect"] == name]
+        if len(part):
+            said.append(f"{words} on {(part['low'] > 0).sum()} of {len(part)} tasks")
+    steps = f"{longest['budget'].max():,}"
+    answer = [f"After the longest training ({steps} steps), {'; '.join(said)}."] if said else []
+    fits = load("scale_fits", profile)
+    if fits is None or fits.rows.empty:
+        return answer
+    times = min(
+        PAPER[row.task].batch_size * PAPER[row.task].steps / row.crops for row in longest.itertuples()
+    )
+    moving = ((fits.rows["slope_low"] > 0) | (fits.rows["slope_high"] < 0)).sum()
+    return [
+        *answer,
+        f"Of {len(fits.rows)} effects, {moving} change with the length of the training by more than their interval.",
+        f"The paper trains on at least {two(times)} times as many crops: our lines say nothing certain about it.",
+    ]
+
+
 _SAY: dict[str, Callable[[pd.DataFrame, str], list[str]]] = {
     "01_toy_example": _toy,
     "02_closed_forms": _gains,
@@ -437,4 +467,5 @@ _SAY: dict[str, Callable[[pd.DataFrame, str], list[str]]] = {
     "14_beyond": _alternatives,
     "15_open_choices": _choices,
     "16_why_quality_falls": _robust,
+    "17_scale": _scaled,
 }

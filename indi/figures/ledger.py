@@ -78,24 +78,6 @@ def counted(entries: Iterable[Entry]) -> str:
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in _LOOK if counts[outcome])
 
 
-def by_outcome(entries: Sequence[Entry]) -> list[str]:
-    """A Markdown line per outcome: the claims that have it, each once, with its tasks where there are several."""
-    several = len({entry.claim.task for entry in entries}) > 1
-    lines = []
-    for outcome in _LOOK:
-        tasks: dict[str, list[str]] = {}
-        for entry in entries:
-            if entry.verdict.outcome == outcome:
-                tasks.setdefault(_title(entry), []).append(TASKS.get(entry.claim.task, ""))
-        said = [
-            title + (f" ({_about(about)})" if several and any(about) else "")
-            for title, about in tasks.items()
-        ]
-        if said:
-            lines.append(f"- **{outcome.capitalize()}**: {'; '.join(said)}.")
-    return lines
-
-
 def sentences(entries: Sequence[Entry]) -> str:
     """A Markdown list for a chapter: outcome, claim, place, the number that decides; several tasks in groups.
 

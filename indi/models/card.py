@@ -11,6 +11,7 @@ import pandas as pd
 
 from indi import evaluation
 from indi.data.datasets import SOURCES
+from indi.data.degradations.motion import EXTENT
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, protocols
 from indi.figures import interval
@@ -34,8 +35,8 @@ _Y = {
     "generation": "standard normal noise, independent of x and not clipped",
 }
 _LIMITS = {
-    "motion": "It knows simulated camera shake whose path extends over 3 to 12 pixels. Stronger shake and "
-    "moving objects were not in its training, and no noise or compression was added to y.",
+    "motion": "It knows simulated camera shake whose path extends over {least:g} to {greatest:g} pixels. Stronger "
+    "shake and moving objects were not in its training, and no noise or compression was added to y.",
     "defocus": "It knows simulated blur of up to 8 pixels radius with smooth depth. Depth edges were not in "
     "its training, and no noise or compression was added to y.",
     "jpeg": "It knows one JPEG quality. Other qualities, repeated compression and images that were scaled "
@@ -62,6 +63,7 @@ def card(trained: Trained, record: dict[str, Any]) -> str:
     first = int(log["step"].iloc[-len(last) - 1]) + 1 if len(last) < len(log) else 1
     noise = f" + t eps_t n, with n standard normal noise, eps = {recipe.eps:g}, schedule {recipe.schedule!r}"
     generates = recipe.task == "generation"
+    least, greatest = dict(recipe.degradation_options).get("extent", EXTENT)
     template = Template(resources.files("indi.models").joinpath("card.md").read_text(encoding="utf-8"))
     return template.substitute(
         task=recipe.task,
@@ -97,7 +99,7 @@ def card(trained: Trained, record: dict[str, Any]) -> str:
         **_use(recipe),
         eps=f"{recipe.eps:g}",
         schedule=recipe.schedule,
-        limits=_LIMITS[recipe.task],
+        limits=_LIMITS[recipe.task].format(least=least, greatest=greatest),
         short=_short(recipe),
         terms=_terms(recipe),
         truth="A generated image shows nobody and nothing that exists."

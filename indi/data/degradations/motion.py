@@ -24,6 +24,8 @@ FRAME = 480
 SPACING = 96
 #: A roll that moves a point this far (pixels) from the axis as much as the sideways motion does.
 ROLL_ARM = 400.0
+#: Least and greatest extent of a path, in pixels, unless said otherwise.
+EXTENT = (3.0, 12.0)
 
 
 def trajectories(count: int, extent: tuple[float, float], generator: torch.Generator) -> Tensor:
@@ -99,9 +101,7 @@ def shake(x: Tensor, path: Tensor, centre: Tensor) -> Tensor:
     return from_linear(y)
 
 
-def motion(
-    extent: tuple[float, float] = (3.0, 12.0), kernels: str | Path | Tensor | None = None
-) -> Degradation:
+def motion(extent: tuple[float, float] = EXTENT, kernels: str | Path | Tensor | None = None) -> Degradation:
     """Spatially varying camera shake in linear light, at strengths like GoPro's (Sec. 5.1 of the paper).
 
     Args:
