@@ -234,6 +234,9 @@ def _page(
     elif title := re.match(r"# .+", written[0].source):  # a stale chapter is still named as everywhere
         page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
     _fold(page)
+    for cell in page.cells:  # warnings of packages stay in the stored copy
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     findings.render(page, source.stem, profile, entries)
     captions.put(page, source.stem, profile, figures)
     if short := findings.in_short(source.stem, profile, entries):
