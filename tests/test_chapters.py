@@ -138,7 +138,7 @@ def test_verdicts_are_those_of_the_ledger(project: Path) -> None:
     results.save("motion", rows, "laptop", notebook="05_motion")
     text = tables.sentences(tables.verdicts("laptop", "motion", "05_motion"))
     assert "**Reproduced:** One step has the best PSNR" in text
-    assert "PSNR, indi N = 1 against indi N = 10" in text
+    assert "PSNR, InDI N = 1 against InDI N = 10" in text
 
 
 def test_photographs_of_one_scene_count_once() -> None:

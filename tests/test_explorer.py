@@ -265,6 +265,21 @@ def test_slider_sampler_image_and_comparison(open_page: Open) -> None:
 
 
 @browser_test
+def test_the_strip_chooses_what_is_compared(open_page: Open) -> None:
+    page = open_page()
+    strip = page.locator(".ex-strip button")
+    assert strip.all_inner_texts() == ["degraded y", "N = 1", "N = 5", "N = 20", "truth x"]
+    for i, key in enumerate(("input 0", "indi 1", "indi 5", "indi 20")):
+        strip.nth(i).click()
+        assert sources(page)[1] == expected(1, key)
+        assert strip.nth(i).get_attribute("aria-pressed") == "true"
+    strip.nth(4).click()
+    assert sources(page) == (expected(1, "truth 0"), expected(1, "indi 20"))
+    page.get_by_text("Cold Diffusion", exact=True).first.click()
+    assert strip.nth(2).locator("img").get_attribute("src").endswith(expected(1, "cold_diffusion 5"))
+
+
+@browser_test
 def test_the_divider_follows_mouse_touch_and_keys(open_page: Open) -> None:
     page = open_page()
     place = "Number(document.querySelector('.ex-divider').getAttribute('aria-valuenow'))"

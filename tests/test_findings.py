@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from indi import claims
-from indi.book import boxes
+from indi.book import boxes, captions
 from indi.book import build as book
 from indi.book import run as runner
 from indi.book import summaries as findings
+from indi.claims.evidence import Number
+from indi.figures import ledger
 from indi.records import results
 
 LEVELS = {
@@ -65,8 +67,49 @@ def test_the_overview_has_a_row_per_measured_task(measured: Path) -> None:
     said = findings.overview("laptop", claims.judge("laptop")).replace("\u00a0", " ")
     (row,) = [line for line in said.splitlines() if line.startswith("| {doc}")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    change = ["-0.50 [-0.50, -0.50]", "-0.050 [-0.050, -0.050]"]
-    assert cells[1:] == ["12", "20.00", "23.00", change[0], "0.400", "0.300", "5", change[1]]
+    change = ["-0.5 [-0.5, -0.5]", "-0.05 [-0.05, -0.05]"]
+    assert cells[1:] == ["12", "5", "20.0", "23.0", change[0], "0.40", "0.30", change[1]]
+
+
+def test_the_front_page_counts_the_tasks_of_each_finding(measured: Path) -> None:
+    """One task of four was measured, and is for the first two findings; nothing in it gets worse."""
+    entries = claims.judge("laptop")
+    first, second, third = findings.front("laptop", entries).split("\n- ")
+    assert first.count("1 of 4 tasks") == 2
+    assert second.count("0 of 4 tasks") == 2
+    assert f"Of {len(entries)} claims" in third
+
+
+def test_a_number_in_a_sentence_has_two_digits_and_its_interval_as_many_decimals() -> None:
+    def said(value: float, low: float, high: float) -> str:
+        number = Number("PSNR, indi N = 1 against indi N = 2", value, low, high, 100)
+        return ledger.rounded(number).removeprefix("PSNR, InDI N = 1 against InDI N = 2: ")
+
+    assert said(0.2216, 0.1525, 0.3094) == "+0.22 [+0.15, +0.31], n = 100"
+    assert said(17.35, 14.68, 20.02) == "+17 [+15, +20], n = 100"
+    # about zero the interval says how much is known
+    assert said(2.76e-05, -0.000572, 0.0006272) == "+0.00003 [-0.00057, +0.00063], n = 100"
+
+
+def test_folded_tables_come_after_the_figure_that_follows_them() -> None:
+    long = '<details class="indi-table indi-long"><summary>rows</summary></details>'
+    figure = '<figure class="indi-figure"></figure>'
+
+    def cell(*shown: str) -> nbformat.NotebookNode:
+        outputs = [nbformat.v4.new_output("display_data", data={"text/html": text}) for text in shown]
+        return nbformat.v4.new_code_cell("x", outputs=outputs)
+
+    def section(title: str) -> nbformat.NotebookNode:
+        return nbformat.v4.new_markdown_cell(f"## {title}")
+
+    page = nbformat.v4.new_notebook()
+    page.cells = [
+        section("A"), cell(long), cell(figure), cell(long), section("B"), cell(long, "short"), section("C"), cell(long)
+    ]  # fmt: skip
+    captions._figures_first(page)
+    shown = [[output.data["text/html"] for output in cell.get("outputs", [])] for cell in page.cells]
+    # one moved; one stays behind its figure; where none follows, all stay
+    assert shown == [[], [], [figure, long], [long], [], ["short", long], [], [long]]
 
 
 @pytest.mark.parametrize("same_code", [True, False])
@@ -90,7 +133,7 @@ def test_pages_take_todays_prose_and_verdicts(measured: Path, same_code: bool) -
     write(runner.executed_path("04_jpeg", "laptop"), "old", "1", True)
     book.assemble("laptop")
     cells = nbformat.read(measured / "book" / "notebooks" / "04_jpeg.ipynb", as_version=4).cells
-    assert "In short (profile laptop)" in cells[1].source
+    assert "In short (profile laptop)" in next(cell.source for cell in cells if cell.id == "in-short")
     assert "**Reproduced:** One step has the best PSNR" in cells[-2].outputs[0].data["text/markdown"]
     assert cells[-1].source == ("better" if same_code else "old")
 

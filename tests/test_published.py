@@ -63,13 +63,9 @@ def entries() -> list[Entry]:
 def pages(entries: list[Entry]) -> dict[str, nbformat.NotebookNode]:
     """Every chapter as the book shows it."""
     return {
-        path.stem: nbformat.reads(
-            book._page(
-                path, runner.executed_path(path.stem, "laptop"), LAPTOP / "figures", "laptop", entries
-            ).decode(),
-            as_version=4,
-        )
+        path.stem: book._page(path, executed, LAPTOP / "figures", "laptop", entries)
         for path in book.notebooks()
+        if (executed := runner.executed_path(path.stem, "laptop")).is_file()
     }
 
 

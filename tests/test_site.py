@@ -168,6 +168,7 @@ def opened(browser: Any, site: Path) -> Iterator[Open]:
     def at(name: str, width: int = 1280, theme: str = "light", **options: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 850}, **options)
         contexts.append(context)
+        context.set_default_timeout(120_000)  # a machine that trains beside the tests is slow
         context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append((name, str(error))))
@@ -215,6 +216,8 @@ def test_every_page_fits_a_phone_and_is_accessible(opened: Open, site: Path) -> 
     wrong = []
     for path in pages(site):
         name = path.relative_to(site).as_posix()
+        if name == "index.html":  # leads to intro.html at once
+            continue
         page = opened(name, width=390, has_touch=True)
         page.evaluate("document.fonts.ready")
         found = page.evaluate(WIDE)

@@ -124,6 +124,14 @@
     const sampler = radios("sampler", "3. Sampler (right picture)",
       samplers.map((name) => [name, NAMES[name], name === now.sampler]));
 
+    /* From y over some N to x: each picture is a button that shows it large. */
+    const strip = data.strip.concat("truth").map((n) => {
+      const picture = element("img", { alt: "", width: 192, height: 192 });
+      const label = n === "truth" ? "truth x" : n ? `N = ${n}` : "degraded y";
+      return { n, picture, button: element("button", { type: "button" }, picture, element("span", {}, label)) };
+    });
+    const stripKey = (n) => (n === "truth" ? "truth 0" : keyOf(n > 1 ? now.sampler : "indi", n));
+
     const select = element("select", { id: id("left") },
       element("option", { value: "input 0" }, "degraded y"),
       element("option", { value: "truth 0" }, "truth x"),
@@ -352,6 +360,10 @@
       output.textContent = now.n ? `N = ${now.n}` : "y";
       root.querySelector(`input[name="${id("sampler")}"][value="${now.sampler}"]`).checked = true;
       select.value = now.left;
+      strip.forEach(({ n, picture, button }) => {
+        picture.src = base + choice.files[stripKey(n)];
+        button.setAttribute("aria-pressed", String(n === "truth" ? now.left === "truth 0" : n === now.n));
+      });
       plot.querySelectorAll(".ex-point").forEach((g) => g.setAttribute("tabindex", "-1"));
       dot(right()).g.setAttribute("tabindex", "0");
       showDivider();
@@ -374,11 +386,21 @@
       element("div", { class: "ex-scroll" }, table),
       element("p", { class: "ex-title" }, `Mean of all ${data.images} images: point at the curves, or choose a point`),
       legend, plotBox, asked, outside);
+    const main = element("div", { class: "ex-main" }, element("div", { class: "ex-choose" }, photographs, why), left, side);
+    const more = element("details", { class: "ex-more", open: !root.hasAttribute("data-front") },
+      element("summary", {}, "The explorer: choose photograph, sampler and N, drag the divider, ask the curves"), main);
     root.querySelector(".ex-still").replaceWith(
-      element("div", { class: "ex-main" }, element("div", { class: "ex-choose" }, photographs, why), left, side));
+      element("div", { class: "ex-strip", role: "group", "aria-label": "From y to x: choose a picture" },
+        ...strip.map(({ button }) => button)), more);
     const mark = drawPlot();
     update();
 
+    strip.forEach(({ n, button }) => button.addEventListener("click", () => {
+      if (n === "truth") now.left = "truth 0";
+      else now.n = n;
+      more.open = true;
+      update();
+    }));
     photographs.addEventListener("change", (event) => { now.choice = Number(event.target.value); update(); });
     sampler.addEventListener("change", (event) => {
       now.sampler = event.target.value;

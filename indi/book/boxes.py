@@ -127,12 +127,16 @@ def _restored(rows: pd.DataFrame, profile: str, notebook: str) -> list[str]:
             f"With {best} steps, the best number by {label(lpips)}, PSNR {_moved(change, ' dB')} against one step, "
             f"and {label(lpips)} goes from {levels[0]} to {levels[1]} ({_way(lpips)})."
         )
-    against = _against(rows, best, profile, notebook) or _samplers(mean, most)
-    return [*said, *against]
+    found = against(rows, best, notebook, profile)
+    return [*said, *([f"But {', and '.join(found)}."] if found else _samplers(mean, most))]
 
 
-def _against(rows: pd.DataFrame, best: int, profile: str, notebook: str) -> list[str]:
-    """What gets worse from one step to the best number, and photographs that one step does not restore."""
+def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[str]:
+    """What gets worse from one step to the best number, and photographs that one step does not restore.
+
+    Returns:
+        Parts of a sentence; none where nothing speaks against it.
+    """
     said = []
     for metric in rows["metric"].unique() if best != 1 else ():
         direction = metrics.describe(metric).direction
@@ -176,9 +180,7 @@ def _against(rows: pd.DataFrame, best: int, profile: str, notebook: str) -> list
                 said.append(
                     f"{where} {best} steps bring {label(lpips)} from {two(y)} to {two(found)}, worse than the input"
                 )
-    if not said:
-        return []
-    return [f"But {', and '.join(said)}."]
+    return said
 
 
 def _samplers(mean: pd.Series, most: int) -> list[str]:

@@ -188,6 +188,7 @@ def assemble(profile: str) -> None:
         wanted[book / "notebooks" / source.name] = (nbformat.writes(page) + "\n").encode()
     for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
         wanted[book / "results" / "report" / name] = text.encode()
+    wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
@@ -233,6 +234,9 @@ def _page(
     elif title := re.match(r"# .+", written[0].source):  # a stale chapter is still named as everywhere
         page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
     _fold(page)
+    for cell in page.cells:  # warnings of packages stay in the stored copy
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     findings.render(page, source.stem, profile, entries)
     captions.put(page, source.stem, profile, figures)
     if short := findings.in_short(source.stem, profile, entries):

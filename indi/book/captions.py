@@ -27,8 +27,8 @@ from indi.figures import explorer
 from indi.records import results
 from indi.records.results import Table
 
-LONG = 18
-"""Tables of more rows are folded."""
+LONG = 15
+"""Tables of more rows are folded, and come after the figure that follows them."""
 
 #: Figures that a chapter saves in a loop, in the order of its unnamed drawings.
 _IN_A_LOOP = {"12_conditional_ddpm": ("conditional_ddpm_training", "conditional_ddpm_training_indi")}
@@ -74,6 +74,41 @@ def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path)
             else:
                 continue
             output.data = nbformat.from_dict({"text/html": shown})
+    _figures_first(page)
+
+
+def _figures_first(page: nbformat.NotebookNode) -> None:
+    """Move folded tables, in place, behind the next figure; one whose section had a figure before it stays."""
+    waiting: list[nbformat.NotebookNode] = []
+    holders: list[
+        nbformat.NotebookNode
+    ] = []  # where those that wait came from, for the last, which no figure follows
+    seen = False
+    for cell in page.cells:
+        if cell.cell_type == "markdown":
+            seen &= re.search(r"^## ", cell.source, re.MULTILINE) is None
+            continue
+        shown = [_html(output) for output in cell.get("outputs", [])]
+        if any('class="indi-figure"' in text for text in shown):
+            cell.outputs += waiting
+            seen, waiting, holders = True, [], []
+        elif not seen:
+            moved = [
+                output for output, text in zip(cell.get("outputs", []), shown, strict=True) if _folded(text)
+            ]
+            cell.outputs = [output for output in cell.get("outputs", []) if output not in moved]
+            waiting += moved
+            holders += [cell] * len(moved)
+    for cell, output in zip(holders, waiting, strict=True):
+        cell.outputs.append(output)
+
+
+def _html(output: nbformat.NotebookNode) -> str:
+    return "".join(output.get("data", {}).get("text/html", ""))
+
+
+def _folded(text: str) -> bool:
+    return text.startswith('<details class="indi-table')
 
 
 def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str, str]:

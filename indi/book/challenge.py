@@ -85,7 +85,7 @@ def _listed(entries: Sequence[Entry]) -> str:
 def _shortly(entry: Entry) -> str:
     """The reason of a verdict, or the number it hangs on."""
     key = entry.verdict.key or next(iter(entry.verdict.numbers), None)
-    return entry.verdict.reason or (key.text() if key else "")
+    return entry.verdict.reason or (ledger.rounded(key) if key else "")
 
 
 def _tables(profile: str) -> list[Table | None]:

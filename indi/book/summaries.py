@@ -7,7 +7,7 @@ these, numbers those of the tables. What a notebook printed about verdicts when 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import nbformat
@@ -17,7 +17,9 @@ from indi import evaluation, profiles
 from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
-from indi.figures import ddpm, interval, ledger, metric_label, show_table
+from indi.figures import ddpm, ledger, metric_label, show_table
+from indi.records.results import Table
+from indi.training import recipes
 
 #: Task -> its chapter, in the order of the chapters.
 CHAPTERS = dict(sorted(((t, profiles.TASKS[t][0]) for t in profiles.RESTORATION), key=lambda item: item[1]))
@@ -153,6 +155,91 @@ def _rests_on(notebook: str, profile: str, say: Callable[[Sequence[Mapping[str, 
     return ""
 
 
+def front(profile: str, entries: Sequence[Entry]) -> str:
+    """The front page's three findings, one of them unflattering, and how sure they are, as MyST Markdown."""
+    tables = {task: table for task in CHAPTERS if (table := boxes.load(task, profile))}
+    if not tables:
+        return f"Nothing was measured under the profile `{profile}` yet.\n"
+    best, several = _held("one-step-psnr", entries), _held("several-steps", entries)
+    few, diverges = _held("naive-few", entries), _held("naive-diverges", entries)
+    count = len(CHAPTERS)
+    trade = (
+        ""
+        if best == several == count
+        else "In most tasks m"
+        if min(best, several) * 2 > count
+        else "Not always: m"
+    )
+    as_good = "is" if few == count else "is not always"
+    lines = [
+        f"- **{trade or 'M'}ore steps look sharper and are less faithful.** One step has the best PSNR in {_of(best)}, "
+        f"and several steps have better perceptual metrics in {_of(several)}. The paper says both.",
+        f"- **With few steps a simpler sampler {as_good} as good.** With two or three steps the naive sampler is as "
+        f"good as InDI at the same PSNR in {_of(few)}; with very many it is shown to be worse in {_of(diverges)}.",
+        _unflattering(tables, entries),
+        "",
+        _how_sure(tables),
+    ]
+    if profile == "smoke":
+        lines.insert(0, "**Smoke numbers say nothing about quality: they show that every part runs.**\n")
+    return "\n".join(lines) + "\n"
+
+
+def _of(held: int) -> str:
+    return f"all {held} tasks" if held == len(CHAPTERS) else f"{held} of {len(CHAPTERS)} tasks"
+
+
+def _held(claim: str, entries: Sequence[Entry]) -> int:
+    """On how many tasks a claim is reproduced."""
+    return sum(
+        entry.claim.id.startswith(f"{claim}/") and entry.verdict.outcome == "reproduced" for entry in entries
+    )
+
+
+def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
+    """What gets worse with more steps, of the first two tasks where something does; else what is not reproduced."""
+    worse = []
+    for task, table in tables.items():
+        mean = boxes.means(table.rows)
+        steps = boxes.best_steps(mean, boxes.perception(table.rows))
+        for said in boxes.against(table.rows, steps, profiles.TASKS[task][0], table.provenance["profile"])[
+            :1
+        ]:
+            worse.append(f"{profiles.TASKS[task][1]}: {said}")
+    if worse:
+        return f"- **Not every measure gets better with more steps.** {_capital('; '.join(worse[:2]))}."
+    return f"- **Not all of it is confirmed.** Of {len(entries)} claims: {ledger.counted(entries)}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _how_sure(tables: Mapping[str, Table]) -> str:
+    """One line: on how much the four tasks rest."""
+    trainings = [found for table in tables.values() if (found := table.provenance.get("trainings"))]
+    if not trainings:
+        return ""
+    steps = [one["recipe"]["steps"] for group in trainings for one in group]
+    first = trainings[0][0]["recipe"]
+    paper = recipes.recipe(first["task"], "paper")
+    images = [table.rows["image"].nunique() for table in tables.values()]
+    seeds = _span(map(len, trainings))
+    covered = "" if min(map(len, trainings)) > 1 else ", and not another seed of the training"
+    several = "One training" if seeds == "1" else f"{seeds} trainings"
+    return (
+        f"**How sure are we?** {several} for each task, of {_span(steps)} steps (the paper: {paper.steps:,}), on "
+        f"{_span(images)} photographs. The intervals cover other photographs{covered}. "
+        "[Every verdict](notebooks/13_claims.ipynb) has its rule and its numbers."
+    )
+
+
+def _span(values: Iterable[int]) -> str:
+    """ "3", or "1 to 3"."""
+    found = sorted(set(values))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
 def overview(profile: str, entries: Sequence[Entry]) -> str:
     """The intro's section on what was found, as MyST Markdown: the ledger counted, and a row per task."""
     lines = [
@@ -167,8 +254,9 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
         cells = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
         lines += ["", *(f"| {' | '.join(map(str, row))} |" for row in cells), ""]
         lines.append(
-            "*N*: number of steps; *best N*: the one with the lowest LPIPS of those tried. In brackets: 95 % "
-            "intervals over images, for *change* of the paired difference between best N and one step."
+            "*y*: the degraded input; *N*: number of steps; *best N*: the one with the lowest LPIPS of those tried; "
+            "*change*: from one step to best N, the paired difference, in brackets its 95 % interval over the images. "
+            "PSNR in dB, higher is better; LPIPS lower is better."
         )
     grid = ledger.overview(entries, "notebooks/13_claims.html")
     lines += [
@@ -178,6 +266,12 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
         "```",
         "",
         "Each mark leads to the claim, its rule, its numbers and its evidence.",
+        "",
+        "### What is not reproduced, or open, and why",
+        "",
+        ledger.differences(entries, "notebooks/13_claims.html"),
+        "",
+        "What was not tested, and why, is in [the report](report.md).",
     ]
     if profile == "smoke":
         lines.append(
@@ -191,14 +285,14 @@ def _row(rows: pd.DataFrame) -> dict[str, str]:
     """A task's row of the intro's table."""
     lpips, means = boxes.perception(rows), boxes.means(rows)
     best = boxes.best_steps(means, lpips)
-    out = {"images": str(rows["image"].nunique())}
+    out = {"images": str(rows["image"].nunique()), "best N": str(best)}
     for metric in ("psnr", lpips):
-        name, digits = ("PSNR [dB]", 2) if metric == "psnr" else (boxes.label(metric), 3)
-        out[f"{name}: input"] = f"{means[INPUT, 0, metric]:.{digits}f}"
-        out[f"{name}: N = 1"] = f"{means['indi', 1, metric]:.{digits}f}"
-        if metric == lpips:
-            out["best N"] = str(best)
+        name, digits = ("PSNR", 1) if metric == "psnr" else (boxes.label(metric), 2)
+        out[f"{name}: y"] = f"{means[INPUT, 0, metric]:.{digits}f}"
+        out["N = 1" if metric == "psnr" else "N = 1 "] = f"{means['indi', 1, metric]:.{digits}f}"
         found = evaluation.difference(rows, metric, ("indi", best), ("indi", 1))
-        change = interval((found.mean, found.low, found.high), metric, plus=True)
-        out[f"{name}: change at best N"] = change if best != 1 else "–"
+        change, low, high = (f"{value:+.{digits}f}" for value in (found.mean, found.low, found.high))
+        out["change" if metric == "psnr" else "change "] = (
+            f"{change} [{low},\u00a0{high}]" if best != 1 else "–"
+        )
     return out

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from indi import evaluation, figures, numerics, paths, training
+from indi import evaluation, figures, numerics, paths, profiles, training
 from indi.data import datasets
 from indi.errors import InDIError, unknown
 from indi.evaluation import INPUT, metrics, protocols
@@ -59,8 +59,6 @@ TOLERANCE = 0.005
 STRIP = (1, 5, 20)
 
 _BASE = ("indi", 1)
-
-_INVITATION = "See it for yourself: go from one step to many, and drag the divider across the picture."
 
 
 def folder(task: str, profile: str) -> Path:
@@ -350,7 +348,7 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
             notebook.cells.insert(below, nbformat.v4.new_markdown_cell(text, id="explorer"))
             added[page] = (nbformat.writes(notebook) + "\n").encode()
         if task == FRONT and _current(record):
-            added[front] = f"{_INVITATION}\n\n{_raw(fragment(record, ''))}".encode()
+            added[front] = _raw(fragment(record, "", front=True)).encode()
     return added
 
 
@@ -395,12 +393,13 @@ def _raw(text: str) -> str:
     return f"```{{raw}} html\n{text}\n```\n"
 
 
-def fragment(record: Mapping[str, Any], base: str) -> str:
+def fragment(record: Mapping[str, Any], base: str, front: bool = False) -> str:
     """The explorer as HTML: a still strip, which the page's script replaces, a caption, and the data.
 
     Args:
         record: as `make` stores it.
         base: from the page to the book's folder: "" or "../".
+        front: folded, the strip alone, until the reader opens it.
     """
     at = f"{base}explorer/{record['task']}/"
     choice = record["choices"][min(1, len(record["choices"]) - 1)]
@@ -415,6 +414,7 @@ def fragment(record: Mapping[str, Any], base: str) -> str:
         for label, key in columns
     )
     shown = {name: record[name] for name in ("task", "images", "steps", "metrics", "choices", "curve")}
+    shown["strip"] = [0, *(n for n in STRIP if n in record["steps"])]
     shown["naive_cut"] = NAIVE_UP_TO if max(record["steps"]) > NAIVE_UP_TO else None
     data = json.dumps(shown, separators=(",", ":")).replace("</", "<\\/")
     set_name, crop, profile = html.escape(record["set"]), record["crop"], record["profile"]
@@ -423,18 +423,19 @@ def fragment(record: Mapping[str, Any], base: str) -> str:
         size += f", of which the middle {SIDE}×{SIDE} are shown"
     measured = ", ".join(m["in_full"] for m in record["metrics"] if m["in_full"] != m["label"])
     measured = f"In full, the perceptual metric is {measured}." if measured else ""
-    return f"""<figure class="indi-explorer" data-base="{at}">
+    task = profiles.TASKS[record["task"]][1]
+    return f"""<figure class="indi-explorer" data-base="{at}"{" data-front" if front else ""}>
 <div class="ex-still">
 {strip}
 </div>
 <figcaption>
-Restored by the network of this book (ours, profile {profile}); photographs of {set_name}, {size}, shown at
-twice their size.
-The numbers are those of the stored table, measured before the pictures were compressed for this page; each picture
-was restored again, and its PSNR is the one in the table.
+{html.escape(task[0].upper() + task[1:])}: y restored by InDI with N steps, and the truth x.
+Ours, profile {profile}; photographs of {set_name}, {size}, shown in the explorer at twice their size.
+<details><summary>What the numbers are</summary><p>The numbers are those of the stored table, measured before the
+pictures were compressed for this page; each picture was restored again, and its PSNR is the one in the table.
 In brackets: 95 % intervals over {record["images"]} images of the <em>change</em> against one step, added to that
 step's mean. Where an interval excludes the value at N = 1, the change is significant. {html.escape(measured)}
-<a href="{at}explorer.json" download>All values and their provenance (JSON)</a>.
+<a href="{at}explorer.json" download>All values and their provenance (JSON)</a>.</p></details>
 </figcaption>
 <script type="application/json">{data}</script>
 </figure>"""

@@ -7,6 +7,8 @@ here judges: verdicts are those of the ledger (`indi.claims`), by its rules.
 from __future__ import annotations
 
 import html
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from indi import claims, evaluation, profiles
-from indi.claims import Entry, Number, Outcome, Verdict
+from indi.claims import Entry, Number, Outcome
 from indi.evaluation import INPUT
 from indi.figures import interval
 from indi.training import recipes
@@ -77,19 +79,22 @@ def counted(entries: Iterable[Entry]) -> str:
 
 
 def sentences(entries: Sequence[Entry]) -> str:
-    """A Markdown list: outcome, claim, place, and the numbers that decide; claims on several tasks in groups."""
+    """A Markdown list for a chapter: outcome, claim, place, the number that decides; several tasks in groups.
+
+    Each leads to its place on the claims' page, which has all numbers and the rule.
+    """
     lines = []
     for title in dict.fromkeys(map(_title, entries)):
         group = [entry for entry in entries if _title(entry) == title]
         if len(group) == 1:
             (entry,) = group
             outcome = entry.verdict.outcome.capitalize()
-            lines.append(f"- **{outcome}:** {title} ({entry.claim.place}).{_here(entry.verdict)}")
+            lines.append(f"- **{outcome}:** {title} ({entry.claim.place}).{_here(entry)}")
             continue
         lines.append(f"- {title} ({group[0].claim.place}):")
         for entry in group:
             task = TASKS.get(entry.claim.task, entry.claim.task)
-            lines.append(f"  - **{entry.verdict.outcome.capitalize()}:** {task}.{_here(entry.verdict)}")
+            lines.append(f"  - **{entry.verdict.outcome.capitalize()}:** {task}.{_here(entry)}")
     return "\n".join(lines)
 
 
@@ -101,21 +106,53 @@ def _title(entry: Entry) -> str:
     return entry.claim.title.rstrip(".")
 
 
-def _here(verdict: Verdict) -> str:
-    why = "; ".join(filter(None, [verdict.reason, *(number.text() for number in _telling(verdict.numbers))]))
-    return f" Here: {why}." if why else ""
+def _here(entry: Entry) -> str:
+    why = shortly(entry)
+    count = len(entry.verdict.numbers)
+    listed = "rule" if not count else "rule and number" if count == 1 else f"rule and all {count} numbers"
+    link = f' <a href="13_claims.html#{anchor(entry)}">({listed})</a>'
+    return (f" Here: {why}." if why else "") + link
 
 
-def _telling(numbers: Sequence[Number]) -> list[Number]:
-    """Of each metric, the numbers that speak least and most for the claim."""
-    groups: dict[str, list[Number]] = {}
-    for number in numbers:
-        groups.setdefault(number.what.split(",")[0], []).append(number)
-    ends = []
-    for group in groups.values():
-        ranked = sorted(group, key=lambda number: number.sign * number.value)
-        ends += [ranked[0], ranked[-1]] if len(ranked) > 1 else ranked
-    return ends
+def shortly(entry: Entry) -> str:
+    """Why a verdict is no plainer one, and the number it hangs on, with two significant digits; "" without both."""
+    key = entry.verdict.key
+    return "; ".join(filter(None, [entry.verdict.reason, rounded(key) if key else ""]))
+
+
+def rounded(number: Number) -> str:
+    """A number of a verdict for a sentence: "PSNR, InDI N = 1 against InDI N = 2: +0.22 [+0.15, +0.31], n = 100"."""
+    half = 0.0 if math.isnan(number.low) else (number.high - number.low) / 2
+    # of an interval about zero, two digits of its half, not of what little the value is
+    digits = max(0, 1 - math.floor(math.log10(max(abs(number.value), half) or 1.0)))
+    form = f"{'+' if number.difference else ''}.{digits}f"
+    bounds = "" if math.isnan(number.low) else f" [{number.low:{form}}, {number.high:{form}}]"
+    count = f", n = {number.n}" if number.n else ""
+    trainings = f", {number.seeds} trainings" if number.seeds > 1 else ""
+    what = re.sub(r"\bindi\b", "InDI", number.what).replace("cold_diffusion", "Cold Diffusion")
+    return f"{what}: {number.value:{form}}{bounds}{count}{trainings}"
+
+
+def differences(entries: Sequence[Entry], page: str) -> str:
+    """A Markdown list of what was not reproduced or is inconclusive, and why; a line for each reason of a claim.
+
+    Args:
+        page: the claims' page, as seen from the page that shows the list.
+    """
+    lines = []
+    for outcome in ("not reproduced", "inconclusive"):
+        groups: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
+            if entry.verdict.outcome == outcome:
+                groups.setdefault((_title(entry), entry.verdict.reason), []).append(entry)
+        for (title, reason), group in groups.items():
+            tasks = [TASKS[entry.claim.task] for entry in group if entry.claim.task]
+            of = f" ({_about(tasks)})" if tasks else ""
+            key = group[0].verdict.key if len(group) == 1 else None
+            why = "; ".join(filter(None, [reason, rounded(key) if key else ""]))
+            link = f'<a href="{page}#{anchor(group[0])}">{html.escape(title)}</a>'
+            lines.append(f"- **{outcome.capitalize()}:** {link}{of}{': ' + why if why else ''}.")
+    return "\n".join(lines)
 
 
 def restores(rows: pd.DataFrame, what: str) -> str:
@@ -190,14 +227,15 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
         page: the claims' page, as seen from the page that shows the table; "": the same.
     """
     rows = []
+    columns = dict(sorted(TASKS.items(), key=lambda task: profiles.TASKS[task[0]][0]))  # as the chapters
     for title in dict.fromkeys(entry.claim.title for entry in entries):
         found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
         badges = {
             task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
             for task, entry in found.items()
         }
-        rows.append([html.escape(title), *(badges.get(task, "") for task in (*TASKS, ""))])
-    grid = _table(["claim", *TASKS.values(), "no single task"], rows)
+        rows.append([html.escape(title), *(badges.get(task, "") for task in (*columns, ""))])
+    grid = _table(["claim", *columns.values(), "no single task"], rows)
     return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
 
 
