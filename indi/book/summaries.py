@@ -267,6 +267,7 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
         "",
         "Each mark leads to the claim, its rule, its numbers and its evidence.",
         "",
+        *_beyond(profile),
         "### What is not reproduced, or open, and why",
         "",
         ledger.differences(entries, "notebooks/13_claims.html"),
@@ -279,6 +280,21 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
             "The published book is built from the laptop profile (`make book`)."
         )
     return "\n".join(lines) + "\n"
+
+
+def _beyond(profile: str) -> list[str]:
+    """What chapters 16 and 17 answer, a paragraph each."""
+    lines = []
+    for notebook, title in (
+        ("16_why_quality_falls", "Does quality have to fall again with many steps?"),
+        ("17_scale", "Would a longer training change the answers?"),
+    ):
+        if said := boxes.sentences(notebook, profile):
+            lines += [
+                f"**{title}** {' '.join(said[:2])} See {{doc}}`chapter {notebook[:2]} <notebooks/{notebook}>`.",
+                "",
+            ]
+    return ["### Beyond the paper", "", *lines] if lines else []
 
 
 def _row(rows: pd.DataFrame) -> dict[str, str]:
