@@ -176,7 +176,7 @@ def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
         scaled |= {"data": data, "degradation": PAPER[task].degradation or _SYNTHETIC[task]}
     if task == "generation":
         scaled["crop"] = min(scaled.get("crop", 64), 64)
-    return changed(replace(PAPER[task], **scaled), **changes)
+    return changed(replace(PAPER[task], **scaled, **sizes.tasks.get(task, {})), **changes)
 
 
 def changed(recipe: Recipe, /, **changes: Any) -> Recipe:
