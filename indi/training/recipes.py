@@ -171,12 +171,12 @@ def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
     if task not in PAPER:
         raise unknown("task", task, PAPER)
     sizes = profiles.get(profile)
-    scaled: dict[str, Any] = {"profile": profile, **sizes.recipe}
+    scaled: dict[str, Any] = {"profile": profile, **sizes.recipe, **sizes.tasks.get(task, {})}
     if data := sizes.generation if task == "generation" else sizes.train:
         scaled |= {"data": data, "degradation": PAPER[task].degradation or _SYNTHETIC[task]}
     if task == "generation":
         scaled["crop"] = min(scaled.get("crop", 64), 64)
-    return changed(replace(PAPER[task], **scaled, **sizes.tasks.get(task, {})), **changes)
+    return changed(replace(PAPER[task], **scaled), **changes)
 
 
 def changed(recipe: Recipe, /, **changes: Any) -> Recipe:
