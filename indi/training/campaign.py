@@ -21,16 +21,9 @@ from indi.training.recipes import TASKS, Recipe, conditional, recipe
 from indi.training.store import finished, run_folder
 
 #: Numbers of steps whose averaged weights are kept: each is the training of so many steps.
-SNAPSHOTS = (750, 1_500, 3_000, 6_000)
+SNAPSHOTS = (750, 1_500, 3_000, 6_000, 10_000)
 STEPS = 12_000
 SEEDS = (0, 1, 2)
-
-#: Laptop recipes of the campaign: data that anyone can fetch, and shakes as long as recorded ones. Levin's
-#: kernels extend (above 5 % of their peak) over 8 to 22 pixels, 28 along the diagonal; their extents, not
-#: their shapes, were looked at. Radii of the simulated defocus (5 to 95 %: .7 to 8 pixels) already cover those
-#: of Lytro's photographs (1 to 7).
-_DATA = "bsds500"
-_SHAKE = (("extent", (3.0, 28.0)),)
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,8 @@ class Item:
 
 
 def main_recipe(task: str, seed: int = 0, /, **changes: object) -> Recipe:
-    """The laptop recipe of a task in the campaign."""
-    data = {} if task == "generation" else {"data": _DATA}
-    shake = {"degradation_options": _SHAKE} if task == "motion" else {}
-    return recipe(task, "laptop", steps=STEPS, seed=seed, **{**data, **shake, **changes})
+    """The laptop recipe of a task, to as many steps as the campaign goes."""
+    return recipe(task, "laptop", steps=STEPS, seed=seed, **changes)
 
 
 def queue() -> list[Item]:
@@ -85,7 +76,13 @@ def _items() -> Iterator[Item]:
         yield Item("d: width", main_recipe(task, channels=32), 6_000)
     for loss_p in (2,):
         yield Item("e: beyond", main_recipe("jpeg", loss_p=loss_p), 3_000)
-    for choice in ({"output": "residual"}, {"output": "direct"}, {"zero_init": False}, {"time_scale": 1.0}):
+    for choice in (
+        {"output": "residual"},
+        {"output": "direct"},
+        {"zero_init": False},
+        {"time_scale": 1.0},
+        {"upsample": "bilinear"},
+    ):
         yield Item("e: open choices", main_recipe("jpeg", **choice), 1_500)
     for task in TASKS:
         yield Item("a: main tasks, longer", main_recipe(task), 12_000)

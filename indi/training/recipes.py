@@ -171,7 +171,7 @@ def recipe(task: str, profile: str, /, **changes: Any) -> Recipe:
     if task not in PAPER:
         raise unknown("task", task, PAPER)
     sizes = profiles.get(profile)
-    scaled: dict[str, Any] = {"profile": profile, **sizes.recipe}
+    scaled: dict[str, Any] = {"profile": profile, **sizes.recipe, **sizes.tasks.get(task, {})}
     if data := sizes.generation if task == "generation" else sizes.train:
         scaled |= {"data": data, "degradation": PAPER[task].degradation or _SYNTHETIC[task]}
     if task == "generation":
