@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -49,7 +50,13 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     code = "import os, pathlib, time\npathlib.Path('begun').write_text(str(os.getpid()))\ntime.sleep(99)"
     write_notebook(folder / "notebooks" / "01_toy_example.ipynb", code)
     command = [sys.executable, "-m", "indi", "reproduce"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),  # nohup has the tests ignore it
+    ) as process:
         try:
             deadline = time.monotonic() + 90
             while not begun.exists() and process.poll() is None and time.monotonic() < deadline:

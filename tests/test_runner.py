@@ -145,8 +145,8 @@ def test_an_interrupted_run_leaves_nothing(project: Path, number: signal.Signals
         [sys.executable, "-m", "indi", "run", str(notebook)],
         stderr=subprocess.PIPE,
         text=True,
-        # a shell that runs the tests in the background has them ignore SIGINT
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        # a shell that runs the tests in the background has them ignore SIGINT, and nohup SIGHUP
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     ) as process:
         try:
             while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
