@@ -261,7 +261,7 @@ def test_the_lines_on_the_card_run(project: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_terms_of_the_images_bind_the_weights(project: Path) -> None:
     from indi.models import card as model_card
 
-    recipe = recipes.recipe("jpeg", "laptop")
+    recipe = recipes.recipe("jpeg", "laptop", data="bsds500+photos")
     assert "`bsds500` and `photos` allow non-commercial research only" in model_card._terms(recipe)
 
 
