@@ -36,6 +36,8 @@ _TASKS = {
 }
 #: Chapters that compare trainings of one task, JPEG.
 _COMPARING = tuple(name for name in profiles.CHAPTERS if name not in profiles.LIGHT and name not in _TASKS)
+#: A chapter of one task that compares trainings, too.
+_SWEEPING = ("06_super_resolution",)
 #: Sets without which a chapter leaves a section out.
 _EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
 #: What trainings, states and decoded images take, GiB: smoke and laptop as measured, rounded up; the others estimated.
@@ -202,7 +204,9 @@ def _images(planned: Sequence[str], profile: str) -> tuple[dict[str, list[str]],
         for task in _TASKS.get(chapter, ("jpeg",) if comparing else ()):
             recipe = recipes.recipe(task, profile)
             names.append(protocols.evaluation(task, profile).data)
-            if comparing or not finished(recipe):
+            if comparing or chapter in _SWEEPING:
+                names.append(recipes.ablation(task, profile).data)
+            if not finished(recipe):
                 names.append(recipe.data)
         for name in dict.fromkeys(part for joined in names for part in joined.split("+")):
             needed.setdefault(name, []).append(chapter)
