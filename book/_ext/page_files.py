@@ -21,6 +21,10 @@ def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     # what scrolls is reached by the keyboard
     wide = '<div class="pst-scrollable-table-container"'
     context["body"] = context.get("body", "").replace(wide, f'{wide} tabindex="0"')
+    # a list may hold entries of a bibliography no longer (ARIA 1.2), and Sphinx writes both roles
+    context["body"] = context["body"].replace(
+        '<div role="list" class="citation-list"', '<div class="citation-list"'
+    )
     unused = {name for name in scripts if f'"indi-{name}"' not in context.get("body", "")}
     for kind in ("script_files", "css_files"):
         context[kind] = [
