@@ -253,9 +253,9 @@ def _numbers(table: Table | None) -> dict[str, str]:
     rows = table.rows[table.rows["sampler"] == "indi"]
     means = rows.groupby(["metric", "steps"])["value"].mean()
     perception = next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
-    last = int(rows["steps"].max())
     if ("psnr", 1) not in means.index or (perception, 1) not in means.index:
-        return {}
+        return {}  # a table that is empty, too
+    last = int(rows["steps"].max())
     return {
         "last": str(last),
         "perception": metrics.describe(perception).label.split(" (")[0],
