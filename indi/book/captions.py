@@ -19,11 +19,11 @@ from typing import Any
 import nbformat
 
 from indi import profiles
+from indi.book import boxes
 from indi.book.figure_links import KEY
 from indi.claims.ledger import CHAPTERS
-from indi.errors import InDIError
 from indi.evaluation import metrics
-from indi.figures import explorer
+from indi.figures import capital, explorer
 from indi.records import results
 from indi.records.results import Table
 
@@ -227,15 +227,11 @@ def _task(notebook: str) -> str:
 
 
 def _named(task: str) -> str:
-    name = profiles.TASKS[task][1]
-    return name[0].upper() + name[1:]
+    return capital(profiles.TASKS[task][1])
 
 
 def _load(name: str, profile: str) -> Table | None:
-    try:
-        return results.load(name.removesuffix("+"), profile) if name else None
-    except InDIError:
-        return None
+    return boxes.load(name.removesuffix("+"), profile) if name else None
 
 
 def _fill(words: str, numbers: Mapping[str, str]) -> str:
@@ -252,7 +248,7 @@ def _numbers(table: Table | None) -> dict[str, str]:
         return {}
     rows = table.rows[table.rows["sampler"] == "indi"]
     means = rows.groupby(["metric", "steps"])["value"].mean()
-    perception = next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
+    perception = boxes.perception(rows)
     if ("psnr", 1) not in means.index or (perception, 1) not in means.index:
         return {}  # a table that is empty, too
     last = int(rows["steps"].max())

@@ -17,7 +17,7 @@ from indi import evaluation, profiles
 from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
-from indi.figures import ddpm, ledger, metric_label, show_table
+from indi.figures import capital, ddpm, ledger, metric_label, show_table
 from indi.records.results import Table
 from indi.training import recipes
 
@@ -118,7 +118,7 @@ def in_short(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
         return ""
     own = claims_of(notebook, entries)
     if sure := "; ".join(filter(None, [_judged(own), _rests_on(notebook, profile, ledger.trained)])):
-        said.append(f"{sure[0].upper()}{sure[1:]}.")
+        said.append(f"{capital(sure)}.")
     if profile == "smoke" and notebook not in profiles.EXACT:
         said.insert(0, "**The smoke profile shows that this chapter runs, and nothing about quality.**")
     tables = {name: table for name in boxes.TABLES[notebook] if (table := boxes.load(name, profile))}
@@ -207,12 +207,8 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
         ]:
             worse.append(f"{profiles.TASKS[task][1]}: {said}")
     if worse:
-        return f"- **Not every measure gets better with more steps.** {_capital('; '.join(worse[:2]))}."
+        return f"- **Not every measure gets better with more steps.** {capital('; '.join(worse[:2]))}."
     return f"- **Not all of it is confirmed.** Of {len(entries)} claims: {ledger.counted(entries)}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _how_sure(tables: Mapping[str, Table]) -> str:

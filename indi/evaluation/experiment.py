@@ -267,7 +267,7 @@ def run(
     trained = training.train(recipe)
     images = datasets.load(settings.data, "evaluate")
     if metric_names is None:
-        metric_names = (*metrics.DEFAULT, *artifacts(recipe))
+        metric_names = (*metrics.DEFAULT, *_artifacts(recipe))
     started = time.perf_counter()
     evaluated = measure(
         trained,
@@ -303,9 +303,7 @@ def many_steps(
     """
     trained = training.train(recipe or recipes.recipe(task, profile))
     ours, theirs = protocols.many(task, profile, **changes)
-    names: tuple[str, ...] = (
-        () if task == "generation" else ("psnr", "lpips", "detail_ratio", *artifacts(trained.recipe))
-    )
+    names = few_metrics(trained.recipe)
     images = _truths(task, ours)
     started = time.perf_counter()
     found = [
@@ -386,6 +384,11 @@ def _truths(task: str, settings: Evaluation) -> ImageSet:
     return generation.tiles(images, settings.crop) if task == "generation" else images
 
 
-def artifacts(recipe: Recipe) -> tuple[str, ...]:
+def few_metrics(recipe: Recipe) -> tuple[str, ...]:
+    """Metrics of images where much is tried: what the claims rest on. Generated images have no truth, so none."""
+    return () if recipe.task == "generation" else ("psnr", "lpips", "detail_ratio", *_artifacts(recipe))
+
+
+def _artifacts(recipe: Recipe) -> tuple[str, ...]:
     """Metrics of what the degradation leaves, where it is known how to see it: the blocks of JPEG."""
     return ("blockiness",) if recipe.degradation == "jpeg" else ()

@@ -83,11 +83,10 @@ def evaluate(task: str, profile: str) -> pd.DataFrame:
         started = time.perf_counter()
         trained = training.train(recipe)
         images = images or datasets.load(chosen.data, "evaluate")
-        names = (
-            () if task == "generation" else ("psnr", "lpips", "detail_ratio", *experiment.artifacts(recipe))
-        )
         sets = ("fd", "kd") if task == "generation" else ()
-        found = experiment.measure(trained, images, chosen, metric_names=names, set_names=sets)
+        found = experiment.measure(
+            trained, images, chosen, metric_names=experiment.few_metrics(recipe), set_names=sets
+        )
         one = found.sets.drop(columns=list(results.BESIDE)) if sets else _wide(found.rows)
         labels = {label: getattr(recipe, field) for label, field in zip(LABELS, FIELDS, strict=True)}
         rows = pd.concat([rows, one.assign(**labels).round(DIGITS)], ignore_index=True)

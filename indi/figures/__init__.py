@@ -93,6 +93,11 @@ def use_style() -> None:
         set_matplotlib_formats("svg")
 
 
+def capital(text: str) -> str:
+    """The text with a capital letter first, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def metric_label(name: str) -> str:
     """ "PSNR [dB] ↑": name, unit, and the direction that is better; for a detail ratio, "(1 is right)"."""
     metric = metrics.describe(name)

@@ -432,7 +432,7 @@ def fragment(record: Mapping[str, Any], base: str, front: bool = False) -> str:
 {strip}
 </div>
 <figcaption>
-{html.escape(task[0].upper() + task[1:])}: y restored by InDI with N steps, and the truth x.
+{html.escape(figures.capital(task))}: y restored by InDI with N steps, and the truth x.
 Ours, profile {profile}; photographs of {set_name}, {size}, shown in the explorer at twice their size.
 <details><summary>What the numbers are</summary><p>The numbers are those of the stored table, measured before the
 pictures were compressed for this page; each picture was restored again, and its PSNR is the one in the table.

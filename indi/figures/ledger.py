@@ -18,7 +18,7 @@ import pandas as pd
 from indi import claims, evaluation, profiles
 from indi.claims import Entry, Number, Outcome
 from indi.evaluation import INPUT
-from indi.figures import interval
+from indi.figures import capital, interval
 from indi.training import recipes
 
 #: Sign, and colour of the border; the word stands beside them, so that none is needed to read it.
@@ -191,7 +191,7 @@ def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
     paper = recipes.recipe(recipe["task"], "paper")
     said = trained(trainings, count)
     return (
-        f"{said[0].upper()}{said[1:]}. The network has {recipe['channels']} channels (the paper's: "
+        f"{capital(said)}. The network has {recipe['channels']} channels (the paper's: "
         f"{paper.channels}) and was "
         f"trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % intervals over images; "
         "another seed of the training may change the numbers by more"

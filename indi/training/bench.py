@@ -219,11 +219,8 @@ def _median(values: list[float]) -> float:
 
 
 def _now(device: torch.device) -> float:
-    """Seconds, once all that was asked of the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-    return time.process_time()
+    """Seconds, once all that was asked of the device is done; of the processor's time where it is a CPU."""
+    return _clock(device) if device.type == "cuda" else time.process_time()
 
 
 def communication(profile: str, devices: int, seconds: float = 20.0) -> list[Row] | None:

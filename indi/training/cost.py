@@ -130,6 +130,7 @@ def waiting(parameters: int, computing: float, devices: int, link: float) -> flo
     return max(shared * min(size, BUCKET), shared * size - BACKWARD * computing)
 
 
+@lru_cache(maxsize=64)  # experiments train many networks of one form
 def cost(recipe: Recipe) -> Cost:
     """Count what `recipe` would take; takes well under a second, on the meta device.
 
@@ -159,18 +160,13 @@ def _cost(recipe: Recipe) -> Cost:
     )
 
 
-@lru_cache(maxsize=64)  # experiments train many networks of one form
-def _memory_of(recipe: Recipe) -> Cost:
-    return cost(recipe)
-
-
 def require_memory(recipe: Recipe, device: torch.device, micro_batch: int | None, processes: int) -> None:
     """Refuse a training that cannot fit, before anything of it is allocated: a system short of memory ends others.
 
     Raises:
         InDIError: what it takes at least is more than `device` has in all.
     """
-    found = _memory_of(replace(recipe, steps=1, seed=0))
+    found = cost(replace(recipe, steps=1, seed=0))
     batch = -(-recipe.batch_size // processes)
     crops = BYTES_PER_CROP_VALUE * 3 * recipe.crop**2 * batch
     wanted = crops + found.memory(min(batch, micro_batch or batch))
