@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,85 +125,29 @@ def test_a_page_with_another_table_says_so(project: Path) -> None:
 
 # ---------------------------------------------------------------- the page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
 browser_test = pytest.mark.browser
 TASK = next(iter(STORED), "jpeg")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium of the system, or the one that CHROMIUM names."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if name and (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip("needs Chromium: install it, or set CHROMIUM to its program")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A book of two pages with the book's own settings; the explorer stands on one of them."""
+def html(tmp_path_factory: pytest.TempPathFactory, small_book: Callable[..., Path]) -> Path:
+    """A book of two pages; the explorer stands on one of them."""
     if not STORED:
         pytest.skip("no explorer is stored")
     folder = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "references.bib"):
-        shutil.copy(ROOT / "book" / name, folder)
-    for name in ("_static", "_ext"):
-        shutil.copytree(ROOT / "book" / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(explorer.folder(TASK, "laptop"), folder / "results" / "explorer" / TASK)
     (folder / "page.md").write_text(
         f"# Page\n\n## Steps\n\n{explorer._raw(explorer.fragment(STORED[TASK], ''))}"
     )
-    (folder / "other.md").write_text("# Another page\n")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: other\nchapters:\n  - file: page\n")
-    program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    subprocess.run(
-        [sys.executable, "-c", program, "build", "-W", "-n", "--keep-going", "--quiet", str(folder)],
-        check=True,
-        capture_output=True,
-    )
-    return folder / "_build" / "html"
+    return small_book(folder, "page", "-W", "-n", "--keep-going")
 
 
 Open = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(browser: Any, html: Path) -> Iterator[Open]:
-    """Opens the page; at the end, nothing may have failed and nothing may have been asked for outside."""
-    contexts, wrong = [], []
-
-    def opened(width: int = 1280, height: int = 900, theme: str = "light", **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: wrong.append(request.url) if outside(request.url) else None)
-        page.on("console", lambda said: wrong.append(said.text) if ours(said) else None)
-        page.goto((html / "page.html").as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def outside(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:", "about:"))
-
-
-def ours(said: Any) -> bool:
-    """Errors, without those of the theme's icon fonts, which Chromium refuses to a page opened as a file."""
-    return said.type == "error" and "fontawesome" not in said.text + said.location["url"]
+def open_page(open_at: Open, html: Path) -> Open:
+    return partial(open_at, (html / "page.html").as_uri())
 
 
 def sources(page: Any) -> tuple[str, str]:

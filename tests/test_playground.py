@@ -6,11 +6,9 @@ Its script runs in a Chromium without a window, on the page as the book's theme 
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,9 @@ import torch
 
 from indi.method import closed_form, samplers, solvers
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
-
 pytestmark = pytest.mark.browser
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 TOLERANCE = 1e-6
 SAMPLERS: dict[str, samplers.Sampler] = samplers.SAMPLERS | {
     name: solvers.SOLVERS[name].sample for name in ("multistep", "heun")
@@ -72,69 +64,19 @@ def restorer(model: str, p: dict[str, float]) -> samplers.Restorer:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium of the system, or the one that CHROMIUM names."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if name and (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip("needs Chromium: install it, or set CHROMIUM to its program")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page, built with the book's own settings in a book of two pages."""
+def address(tmp_path_factory: pytest.TempPathFactory, small_book: Callable[..., Path]) -> str:
+    """The page, in a book of two pages."""
     folder = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "references.bib", "playground.md"):
-        shutil.copy(BOOK / name, folder)
-    for name in ("_static", "_ext"):
-        shutil.copytree(BOOK / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "other.md").write_text("# Another page\n")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: other\nchapters:\n  - file: playground\n")
-    program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    subprocess.run(
-        [sys.executable, "-c", program, "build", "--quiet", str(folder)],
-        check=True,
-        capture_output=True,
-    )
-    return (folder / "_build" / "html" / "playground.html").as_uri()
+    shutil.copy(BOOK / "playground.md", folder)
+    return (small_book(folder, "playground") / "playground.html").as_uri()
 
 
 Open = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Open]:
-    """Opens the page; at the end, nothing may have failed and nothing may have been asked for outside."""
-    contexts, wrong = [], []
-
-    def opened(width: int = 1280, height: int = 900, theme: str = "light", **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: wrong.append(request.url) if outside(request.url) else None)
-        page.on("console", lambda said: wrong.append(said.text) if ours(said) else None)
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def outside(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:", "about:"))
-
-
-def ours(said: Any) -> bool:
-    """Errors, without those of the theme's icon fonts, which Chromium refuses to a page opened as a file."""
-    return said.type == "error" and "fontawesome" not in said.text + said.location["url"]
+def open_page(open_at: Open, address: str) -> Open:
+    return partial(open_at, address)
 
 
 @pytest.fixture(scope="module")

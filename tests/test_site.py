@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,10 +24,6 @@ from indi.book import build, pdf
 pytest.importorskip("jupyter_book", reason="needs the extra 'book'")
 
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 CLAIMS = "notebooks/13_claims.html"
 
 
@@ -139,7 +135,6 @@ def test_the_evidence_of_each_claim_is_two_clicks_away(site: Path) -> None:
 
 # ---------------------------------------------------------------- in a browser
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
 axe = pytest.importorskip(
     "axe_playwright_python.base", reason="needs axe-playwright-python, of the extra 'test'"
 )
@@ -148,49 +143,15 @@ in_browser = pytest.mark.browser
 Open = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        program = pdf.browser()
-    except Exception as missing:
-        pytest.skip(str(missing))
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def opened(browser: Any, site: Path) -> Iterator[Open]:
-    """Opens a page of the book; at the end, nothing may have failed, nor been asked for outside."""
-    contexts, wrong = [], []
+def opened(open_at: Open, site: Path) -> Open:
+    """Opens a page of the book, named from its root, with or without a fragment."""
 
-    def at(name: str, width: int = 1280, theme: str = "light", **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 850}, **options)
-        contexts.append(context)
-        context.set_default_timeout(120_000)  # a machine that trains beside the tests is slow
-        context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append((name, str(error))))
-        page.on("request", lambda asked: wrong.append((name, asked.url)) if _outside(asked.url) else None)
-        page.on("console", lambda said: wrong.append((name, said.text)) if _ours(said) else None)
+    def at(name: str, **options: Any) -> Any:
         path, _, rest = name.partition("#")
-        page.goto((site / path).as_uri() + (f"#{rest}" if rest else ""))
-        return page
+        return open_at((site / path).as_uri() + (f"#{rest}" if rest else ""), **options)
 
-    yield at
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def _outside(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:", "about:"))
-
-
-def _ours(said: Any) -> bool:
-    """Errors, without those of the theme's icon fonts, which Chromium refuses to a page opened as a file."""
-    return said.type == "error" and "fontawesome" not in said.text + said.location["url"]
+    return at
 
 
 WIDE = """() => {

@@ -109,8 +109,9 @@ def test_tiles_are_exact_for_any_number_of_steps() -> None:
 
 @pytest.mark.parametrize(
     ("task", "tile", "levels"),
-    # grey levels of 255; JPEG: half a level, which 8 bits do not show; the others: twice what the first models had
-    [("jpeg", 256, 0.5), ("super_resolution", 256, 0.02), ("defocus", 256, 4e-4), ("motion", 256, 2e-3)],
+    # grey levels of 255; JPEG: twice the 0.22 of the shipped model, whose halo is short for it; the others: twice
+    # what the first models had
+    [("jpeg", 256, 0.44), ("super_resolution", 256, 0.02), ("defocus", 256, 4e-4), ("motion", 256, 2e-3)],
 )
 def test_seams_of_small_tiles_with_the_shipped_models(task: str, tile: int, levels: float) -> None:
     recipe = recipes.recipe(task, "laptop")
@@ -121,7 +122,6 @@ def test_seams_of_small_tiles_with_the_shipped_models(task: str, tile: int, leve
     assert halo == 64
     error = ((tiled(F, tile, halo)(y, t) - F(y, t)) * 127.5).abs()
     assert error.max() < levels
-    assert error.max() < 0.5  # a pixel changes only where it was about to be rounded the other way
 
 
 def _china() -> Path:
