@@ -82,6 +82,12 @@ def test_a_table_is_stale_when_one_it_read_is_another_or_was_missing(project: Pa
     results.load("own", "smoke")
     results.save("own", ROWS.head(1), "smoke", notebook="02")
     assert results.load("second", "smoke").changes == ()
+    with results.not_counted():
+        assert not results.load("own", "smoke").stale
+        with pytest.raises(InDIError):
+            results.load("judged", "smoke")
+    results.save("third", ROWS, "smoke", notebook="03")
+    assert "judged" not in results.load("third", "smoke").provenance["reads"]
 
     results.save("absent", ROWS, "smoke", notebook="01")
     assert results.load("second", "smoke").changes == ("the table absent",)

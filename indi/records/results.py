@@ -16,7 +16,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -89,18 +90,32 @@ def _sha256(path: Path) -> str:
 
 #: What this process has read: (results folder, table) -> hash of its CSV, None where there was none.
 _READ: dict[tuple[Path, str], str | None] = {}
+_COUNTS: ContextVar[bool] = ContextVar("counts", default=True)
 
 
 def note_read(name: str, profile: str) -> None:
     """Remember that a table was read, or looked for: what is saved later rests on it.
 
-    The process that started this one is told through the file that INDI_READS names.
+    The process that started this one is told through the file that INDI_READS names. Inside `not_counted`
+    nothing is remembered.
     """
+    if not _COUNTS.get():
+        return
     digest, _ = _on_record(name, profile)
     _READ[paths.results(profile), name] = digest
     if file := os.environ.get("INDI_READS"):
         with Path(file).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps([name, digest]) + "\n")
+
+
+@contextlib.contextmanager
+def not_counted() -> Iterator[None]:
+    """What is read in here is read again whenever the book is put together: nothing saved rests on it."""
+    before = _COUNTS.set(False)
+    try:
+        yield
+    finally:
+        _COUNTS.reset(before)
 
 
 def changed_tables(reads: Mapping[str, str | None], profile: str, notebook: str) -> list[str]:
