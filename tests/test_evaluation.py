@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from indi import evaluation
+from indi import evaluation, training
 from indi.data import datasets, degradations
 from indi.data.datasets import ImageSet
 from indi.data.images import from_arrays
@@ -18,6 +20,7 @@ from indi.errors import InDIError
 from indi.evaluation import experiment, metrics, protocols
 from indi.evaluation.protocols import Evaluation
 from indi.method import samplers
+from indi.training import recipes
 
 SETTINGS = Evaluation("embedded", 48, None, (1, 2, 3), batch_size=2)
 NAMES = ("psnr", "ssim")
@@ -226,7 +229,7 @@ def test_changes_carry_the_interval_of_the_paired_difference() -> None:
 
 def test_very_many_steps_are_affordable_and_share_their_images() -> None:
     ours, theirs = protocols.many("motion", "laptop")
-    assert (ours.images, theirs.images, ours.crop) == (64, 32, 128)
+    assert (ours.images, theirs.images, ours.crop) == (64, 32, 96)
     assert theirs == dataclasses.replace(ours, images=32, step_counts=theirs.step_counts)
     assert ours.step_counts[-1] == theirs.step_counts[-1] == 500
     # two samplers on half of the images: about 100,000 calls
@@ -235,6 +238,31 @@ def test_very_many_steps_are_affordable_and_share_their_images() -> None:
     faces, others = protocols.many("generation", "laptop")
     assert faces == others
     assert max(faces.step_counts) == 200
+
+
+def test_what_was_measured_is_found_again_unless_it_is_damaged(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = training.train(recipes.recipe("jpeg", "smoke", steps=2))
+    images, chosen = datasets.load("embedded", "evaluate"), protocols.many("jpeg", "smoke", images=3)[0]
+
+    def measured(**changes: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        settings = dataclasses.replace(chosen, **changes)
+        return experiment.measured_once(
+            trained, images, settings, samplers=("indi",), metric_names=("psnr",), set_names=("fd",)
+        )
+
+    first = measured()
+    (path,) = (project / "runs" / "evaluations").iterdir()
+    measure = experiment.measure
+    monkeypatch.setattr(experiment, "measure", lambda *a, **k: pytest.fail("measured again"))
+    for found, expected in zip(measured(), first, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+    monkeypatch.setattr(experiment, "measure", measure)
+    assert set(measured(step_counts=(1,))[0]["steps"]) == {0, 1}
+    path.write_text(path.read_text().replace('"jpeg', '"jpgg').replace("indi", "inda"))
+    for found, expected in zip(measured(), first, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
 
 
 def test_points_between_one_and_two_steps_are_told_apart_in_their_order() -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from indi import evaluation, training
+from indi import evaluation, numerics, paths, training
 from indi.data import datasets
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
 from indi.evaluation import Evaluated, Method, generation, metrics, protocols
 from indi.evaluation.protocols import Evaluation
+from indi.files import replacing
 from indi.method.samplers import indi
 from indi.records import results
-from indi.training import Trained, recipes
+from indi.training import Trained, recipes, store
 from indi.training.recipes import Recipe
 
 
@@ -134,6 +139,57 @@ def measure(
     return evaluation.evaluate(
         trained.F, images, degradation, settings, eps=recipe.eps, schedule=recipe.schedule, **options
     )
+
+
+def measured_once(
+    trained: Trained,
+    images: ImageSet,
+    settings: Evaluation,
+    *,
+    samplers: Sequence[str] | Mapping[str, Method],
+    metric_names: Sequence[str],
+    set_names: Sequence[str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`measure`, for what takes an hour: rows and sets are kept under runs/, as a training is, and found again.
+
+    They belong to these weights, images, settings, samplers (by their names) and metrics, to the versions of the
+    numbers, and to PyTorch's. INDI_RETRAIN=1 measures anew. What is damaged is measured anew, too.
+
+    Raises:
+        InDIError: as `evaluation.evaluate`.
+    """
+    size = (settings.crop, settings.crop) if settings.crop else None
+    rests_on = {
+        "weights": trained.checkpoint,
+        "recipe": recipes.recipe_hash(trained.recipe),
+        "images": images.hash,
+        "settings": asdict(settings),
+        "samplers": list(samplers),
+        "metrics": list(metrics.per_image(metric_names, size)),
+        "sets": [name for name in map(metrics.resolve, set_names) if name not in metrics.missing(set_names)],
+        "numerics": numerics.versions(),
+        "torch": torch.__version__.partition("+")[0],
+    }
+    digest = hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
+    path = paths.runs() / "evaluations" / f"{trained.recipe.task}-{digest[:16]}.json"
+    if not store.retrain():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            written = json.loads(path.read_text(encoding="utf-8"))
+            if written["sha256"] == hashlib.sha256(written["tables"].encode()).hexdigest():
+                rows, sets = (pd.DataFrame(**table) for table in json.loads(written["tables"]))
+                return rows, sets
+    found = measure(
+        trained, images, settings, samplers=samplers, metric_names=metric_names, set_names=set_names
+    )
+    tables = json.dumps([table.to_dict("split", index=False) for table in (found.rows, found.sets)])
+    with replacing(path) as partial:
+        written = {
+            "sha256": hashlib.sha256(tables.encode()).hexdigest(),
+            "rests_on": rests_on,
+            "tables": tables,
+        }
+        partial.write_text(json.dumps(written), encoding="utf-8")
+    return found.rows, found.sets
 
 
 def sweep(
@@ -306,13 +362,14 @@ def many_steps(
     names = few_metrics(trained.recipe)
     images = _truths(task, ours)
     started = time.perf_counter()
+    # one sampler at a time: one that was interrupted does not cost what the others have done
     found = [
-        measure(trained, images, settings, samplers=samplers, metric_names=names, set_names=("fd", "kd"))
-        for samplers, settings in ((("indi",), ours), (("naive", "cold_diffusion"), theirs))
+        measured_once(trained, images, settings, samplers=(name,), metric_names=names, set_names=("fd", "kd"))
+        for name, settings in (("indi", ours), ("naive", theirs), ("cold_diffusion", theirs))
     ]
     keys = ["image", "sampler", "steps", "metric"]
-    rows = pd.concat([part.rows for part in found]).drop_duplicates(keys)  # y is measured twice
-    sets = pd.concat([part.sets for part in found]).drop_duplicates(keys[1:])
+    rows = pd.concat([part[0] for part in found]).drop_duplicates(keys)  # y is measured each time
+    sets = pd.concat([part[1] for part in found]).drop_duplicates(keys[1:])
     save(f"{task}_many", (rows, sets), profile, notebook, ours, [trained], images, started)
     return rows, sets
 
@@ -347,7 +404,7 @@ def equal_psnr(
         images = datasets.load(settings.data, "evaluate")
         unequal = {f"{s}": Method(indi, partial(_two_steps, s)) for s in protocols.BETWEEN}
         for methods, counts in ((("indi", "cold_diffusion"), settings.step_counts), (unequal, (2,))):
-            found = measure(
+            found = measured_once(
                 trained,
                 images,
                 replace(settings, step_counts=counts),
@@ -355,7 +412,7 @@ def equal_psnr(
                 metric_names=("psnr", "lpips"),
                 set_names=("fd", "kd"),
             )
-            rows, sets = (_points(table).assign(task=task) for table in (found.rows, found.sets))
+            rows, sets = (_points(table).assign(task=task) for table in found)
             parts.append((rows, sets))
     rows, sets = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
     save("samplers_equal_psnr", (rows, sets), profile, notebook, settings, every, images, started)

@@ -83,14 +83,15 @@ def _name(recipe: Recipe) -> str:
     return f"{recipe.task}-{recipe_hash(recipe)}"
 
 
-def _retrain() -> bool:
+def retrain() -> bool:
+    """Whether what is kept from before is to be set aside: INDI_RETRAIN=1."""
     return os.environ.get("INDI_RETRAIN") == "1"
 
 
 def _kept(recipe: Recipe) -> Path:
     """The folder to read: of the run if that is complete, else of the shipped model, else of the run."""
     run, shipped = run_folder(recipe), shipped_folder(recipe)
-    if (run / "done.json").is_file() or _retrain():
+    if (run / "done.json").is_file() or retrain():
         return run
     # A part of a shipped model is a damaged one, and `load` says so: it is not replaced by hours of training.
     return shipped if any((shipped / name).is_file() for name in FILES) else run
@@ -123,7 +124,7 @@ def finished(recipe: Recipe, images: Callable[[], ImageSet] | None = None) -> bo
         raise InDIError(
             f"the images of {recipe.data} have changed since {folder} was trained: delete it to train anew."
         )
-    again = recipe.profile == "smoke" or _retrain()
+    again = recipe.profile == "smoke" or retrain()
     return not (again and numerics.raised(versions))
 
 
@@ -147,7 +148,7 @@ def load(recipe: Recipe) -> Trained:
     except FileNotFoundError as error:
         if shipped or (folder / "done.json").is_file():
             raise InDIError(f"{folder} is not whole ({error.filename} is missing): {anew}.") from error
-        why = "INDI_RETRAIN=1 sets shipped models aside" if _retrain() else "no model is shipped"
+        why = "INDI_RETRAIN=1 sets shipped models aside" if retrain() else "no model is shipped"
         raise InDIError(
             f"{recipe.task} under {recipe.profile} is not trained, or not to the end ({folder} holds no "
             f"done.json, and {why}): {_how_to_train(recipe)}."
