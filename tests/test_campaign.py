@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from indi import training
+from indi.stopping import Again
 from indi.training import campaign, recipes
 from indi.training.recipes import Recipe
 
@@ -42,3 +48,20 @@ def test_workers_share_the_queue_and_leave_what_is_done(
     assert campaign._take() is None
     assert all(line.endswith("done") for line in campaign.text().splitlines())
     assert training.load(items[2].recipe).log["step"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+def test_a_campaign_that_is_terminated_ends_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def worker(
+        command: list[str], env: dict[str, str], begin: type = subprocess.Popen
+    ) -> subprocess.Popen[bytes]:
+        started.append(begin([sys.executable, "-c", "import time; time.sleep(600)"]))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", worker)
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(Again, match="goes on"):
+        campaign.run(2)
+    assert [one.returncode for one in started] == [-signal.SIGTERM] * 2

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from filelock import FileLock, Timeout
 
-from indi import processes, training
+from indi import processes, stopping, training
 from indi.errors import InDIError
 from indi.training.recipes import TASKS, Recipe, conditional, recipe
 from indi.training.store import finished, run_folder
@@ -135,12 +135,25 @@ def _take() -> tuple[Item, FileLock] | None:
 def run(jobs: int) -> int:
     """Work on the queue with `jobs` processes of one thread each; returns the number that failed.
 
-    Two processes of one thread train more images a second than one of two threads.
+    Two processes of one thread train more images a second than one of two threads. SIGTERM is passed on: each
+    process writes a state and ends.
+
+    Raises:
+        Again: it was stopped so.
     """
     environment = {**processes.environment(threads=1), "INDI_PROGRESS": "0"}
     command = [sys.executable, "-m", "indi", "campaign", "--worker"]
     workers = [subprocess.Popen(command, env=environment) for _ in range(jobs)]
-    return sum(worker.wait() != 0 for worker in workers)
+    with stopping.asked() as stop:
+        while any(worker.poll() is None for worker in workers) and not stop():
+            time.sleep(0.5)
+        if stop():
+            for worker in workers:
+                worker.terminate()
+        failed = sum(worker.wait() != 0 for worker in workers)
+        if stop():
+            raise stopping.Again("the campaign was stopped: the same command goes on with it.")
+    return failed
 
 
 def _say(text: str) -> None:
