@@ -47,7 +47,7 @@ reproduce: $(READY)
 	@$(BIN)/indi reproduce --profile $(PROFILE) --cores $(CORES) $(if $(ANYWAY),--anyway)
 
 test: $(READY)
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES:all=auto) --maxprocesses 8 --dist loadfile
 
 book: $(READY)
 	@$(BIN)/indi book --profile $(PROFILE)
