@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -141,6 +141,48 @@ def measure(
     )
 
 
+def kept(
+    trained: Trained, rests_on: Mapping[str, Any], measure: Callable[[], Sequence[pd.DataFrame]]
+) -> list[pd.DataFrame]:
+    """Tables that take an hour to measure: kept under runs/, as a training is, and found again.
+
+    They belong to the weights, to the versions of the numbers, to PyTorch's, and to all that `rests_on` says.
+    INDI_RETRAIN=1 measures anew. What is damaged is measured anew, too.
+
+    Args:
+        trained: what is measured.
+        rests_on: whatever else decides the numbers, ready for JSON.
+        measure: gives the tables.
+    """
+    given = {
+        "weights": trained.checkpoint,
+        "recipe": recipes.recipe_hash(trained.recipe),
+        "numerics": numerics.versions(),
+        "torch": torch.__version__.partition("+")[0],
+        **rests_on,
+    }
+    path = (
+        paths.runs()
+        / "evaluations"
+        / f"{trained.recipe.task}-{_digest(json.dumps(given, sort_keys=True))[:16]}.json"
+    )
+    if not store.retrain():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            written = json.loads(path.read_text(encoding="utf-8"))
+            if written["sha256"] == _digest(written["tables"]):
+                return [pd.DataFrame(**table) for table in json.loads(written["tables"])]
+    found = list(measure())
+    tables = json.dumps([table.to_dict("split", index=False) for table in found])
+    with replacing(path) as partial:
+        record = {"sha256": _digest(tables), "rests_on": given, "tables": tables}
+        partial.write_text(json.dumps(record), encoding="utf-8")
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def measured_once(
     trained: Trained,
     images: ImageSet,
@@ -148,48 +190,30 @@ def measured_once(
     *,
     samplers: Sequence[str] | Mapping[str, Method],
     metric_names: Sequence[str],
-    set_names: Sequence[str],
+    set_names: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`measure`, for what takes an hour: rows and sets are kept under runs/, as a training is, and found again.
-
-    They belong to these weights, images, settings, samplers (by their names) and metrics, to the versions of the
-    numbers, and to PyTorch's. INDI_RETRAIN=1 measures anew. What is damaged is measured anew, too.
+    """Rows and distances between sets of `measure`, `kept`. Samplers are told apart by their names.
 
     Raises:
         InDIError: as `evaluation.evaluate`.
     """
     size = (settings.crop, settings.crop) if settings.crop else None
     rests_on = {
-        "weights": trained.checkpoint,
-        "recipe": recipes.recipe_hash(trained.recipe),
         "images": images.hash,
         "settings": asdict(settings),
         "samplers": list(samplers),
         "metrics": list(metrics.per_image(metric_names, size)),
         "sets": [name for name in map(metrics.resolve, set_names) if name not in metrics.missing(set_names)],
-        "numerics": numerics.versions(),
-        "torch": torch.__version__.partition("+")[0],
     }
-    digest = hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
-    path = paths.runs() / "evaluations" / f"{trained.recipe.task}-{digest[:16]}.json"
-    if not store.retrain():
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            written = json.loads(path.read_text(encoding="utf-8"))
-            if written["sha256"] == hashlib.sha256(written["tables"].encode()).hexdigest():
-                rows, sets = (pd.DataFrame(**table) for table in json.loads(written["tables"]))
-                return rows, sets
-    found = measure(
-        trained, images, settings, samplers=samplers, metric_names=metric_names, set_names=set_names
-    )
-    tables = json.dumps([table.to_dict("split", index=False) for table in (found.rows, found.sets)])
-    with replacing(path) as partial:
-        written = {
-            "sha256": hashlib.sha256(tables.encode()).hexdigest(),
-            "rests_on": rests_on,
-            "tables": tables,
-        }
-        partial.write_text(json.dumps(written), encoding="utf-8")
-    return found.rows, found.sets
+
+    def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+        found = measure(
+            trained, images, settings, samplers=samplers, metric_names=metric_names, set_names=set_names
+        )
+        return found.rows, found.sets
+
+    rows, sets = kept(trained, rests_on, tables)
+    return rows, sets
 
 
 def sweep(
