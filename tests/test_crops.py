@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,9 @@ def coordinates(inputs: bool = False, names: tuple[str, ...] = ("a", "b", "c")) 
     return ImageSet("coordinates", "train", names, images, tuple(255 - x for x in images) if inputs else None)
 
 
-def crops(images: ImageSet, degradation: str | None = "jpeg", **options: int) -> TrainingCrops:
+def crops(images: ImageSet, degradation: str | None = "jpeg", **options: Any) -> TrainingCrops:
     chosen = degradations.get(degradation) if degradation else None
-    settings = {"crop": 8, "batch_size": 64, "seed": 3, **options}
+    settings: dict[str, Any] = {"crop": 8, "batch_size": 64, "seed": 3, **options}
     return TrainingCrops(images, chosen, **settings)
 
 
@@ -59,6 +60,16 @@ def test_crops_are_windows_in_all_eight_positions() -> None:
     assert {k for _, _, k in places} == {0, 1, 2}
     assert min(i for i, _, _ in places) == 0
     assert max(i for i, _, _ in places) == SIZE - 8
+
+
+def test_crops_that_are_not_turned_stay_upright_and_half_are_mirrored() -> None:
+    x, _ = step(crops(coordinates(), turned=False), 0)
+    rows, columns = x[:, 0].int(), x[:, 1].int()
+    assert (rows.diff(dim=1) == 1).all(), "down is down"
+    across = columns[:, 0, -1] - columns[:, 0, 0]
+    assert set(across.tolist()) == {7, -7}
+    places = [step(crops(coordinates(), turned=turned), 0)[0].amin((2, 3)) for turned in (True, False)]
+    assert torch.equal(*places), "the same windows"
 
 
 def test_a_step_is_a_function_of_seed_and_step_alone() -> None:

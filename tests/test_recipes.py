@@ -48,7 +48,7 @@ def test_every_field_changes_the_hash() -> None:
         "p_t": "linear_0", "batch_size": 3, "crop": 8, "steps": 7, "learning_rate": 0.5, "degradation": None,
         "degradation_options": (("quality", 16),), "schedule": "brownian", "loss_p": 2, "ema_decay": 0.5,
         "precision": "32-true", "seed": 9, "output": "direct", "time_scale": 1.0, "zero_init": not base.zero_init,
-        "upsample": "bilinear", "method": "cddpm",
+        "upsample": "bilinear", "method": "cddpm", "turned": False,
     }  # fmt: skip
     if base.output == "direct":
         changed["output"] = "residual"

@@ -1,4 +1,4 @@
-"""Training batches: random crops, flips and 90-degree turns, the same for a step whenever it is asked for.
+"""Training batches: random crops, mirrored and turned by 90 degrees, the same for a step whenever it is asked for.
 
 The batch of a step is a function of (seed, step) alone. A resumed training therefore continues with
 the very batches that an uninterrupted one sees, whatever the number of workers and of processes.
@@ -33,6 +33,7 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         crop: side of a crop in pixels, without the margin.
         batch_size: images per step over all processes.
         seed: of the crops.
+        turned: crops are turned by 90 degrees, too. Else they are mirrored alone, left to right: a face stays upright.
         rank, world_size: this process takes every world_size-th image of the batch.
 
     Returns (per item):
@@ -52,6 +53,8 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        *,
+        turned: bool = True,
     ) -> None:
         if degradation is None and images.inputs is None:
             raise InDIError(f"{images.name} brings no degraded inputs: name a degradation in the recipe.")
@@ -64,13 +67,15 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
         self.images, self.degradation, self.batch_size = images, degradation, batch_size
         self.size = crop + 2 * (degradation.margin if degradation else 0)
         require_size(images, self.size)
-        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.seed, self.rank, self.world_size, self.turned = seed, rank, world_size, turned
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor | None]:
         rng = np.random.default_rng([self.seed, step])
         chosen = rng.integers(len(self.images), size=self.batch_size)
         place = rng.random((self.batch_size, 2))
         turn = rng.integers(8, size=self.batch_size)
+        if not self.turned:
+            turn = np.where(turn < 4, 0, 4)
 
         targets, inputs = [], []
         for i in range(self.rank, self.batch_size, self.world_size):

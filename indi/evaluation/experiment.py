@@ -191,6 +191,7 @@ def measured_once(
     samplers: Sequence[str] | Mapping[str, Method],
     metric_names: Sequence[str],
     set_names: Sequence[str] = (),
+    choosing: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows and distances between sets of `measure`, `kept`. Samplers are told apart by their names.
 
@@ -208,7 +209,13 @@ def measured_once(
 
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         found = measure(
-            trained, images, settings, samplers=samplers, metric_names=metric_names, set_names=set_names
+            trained,
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
         )
         return found.rows, found.sets
 

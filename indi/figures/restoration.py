@@ -131,12 +131,12 @@ def metric_cells(found: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
 
 def recipe_table(recipe: Recipe) -> pd.DataFrame:
     """The settings of a training beside those of the paper."""
-    ours, paper = recipes.public(recipe), recipes.as_dict(recipes.recipe(recipe.task, "paper"))
+    ours, paper = recipes.public(recipe), recipes.recipe(recipe.task, "paper")
     return pd.DataFrame(
         {
             "setting": name,
             f"this run ({recipe.profile})": _plain(ours[name]),
-            "paper profile": _plain(paper[name]),
+            "paper profile": _plain(getattr(paper, name)),
         }
         for name in ours
         if name not in ("task", "profile")
@@ -146,7 +146,7 @@ def recipe_table(recipe: Recipe) -> pd.DataFrame:
 def _plain(value: object) -> str:
     if value is None:
         return "the data set's pairs"
-    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def comparison_table(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -42,7 +42,8 @@ class Item:
 
 def main_recipe(task: str, seed: int = 0, /, **changes: object) -> Recipe:
     """The laptop recipe of a task, to as many steps as the campaign goes."""
-    return recipe(task, "laptop", steps=STEPS, seed=seed, **changes)
+    upright = {"turned": False} if task == "generation" else {}
+    return recipe(task, "laptop", steps=STEPS, seed=seed, **{**upright, **changes})
 
 
 def queue() -> list[Item]:

@@ -102,6 +102,7 @@ def run(
         recipe.seed,
         fabric.global_rank,
         fabric.world_size,
+        turned=recipe.turned,
     )
     on_gpu = fabric.device.type == "cuda"
     computed_in = precision.resolve(recipe.precision, fabric.device)

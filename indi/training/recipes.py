@@ -85,6 +85,8 @@ class Recipe:
         precision: of the training; weights and optimiser stay float32.
         seed: of initialisation, data, times and noise.
         output, time_scale, zero_init, upsample: what Table 2 leaves open, see `unet.UNet`.
+        turned: crops are turned by 90 degrees, as well as mirrored; see `crops.TrainingCrops`. The paper says so of
+            motion. Faces are upright, and what is to generate them has to see them so.
         method: "indi", or "cddpm", the conditional DDPM of Sec. 6.5, for which eps, p_t and schedule
             do not apply; "cddpm_v": the same, predicting v. See `conditional`.
     """
@@ -114,6 +116,7 @@ class Recipe:
     zero_init: bool = True
     upsample: Upsample = "nearest"
     method: Method = "indi"
+    turned: bool = True
 
     @property
     def conditional(self) -> bool:
@@ -136,7 +139,7 @@ class Recipe:
 
 
 # Table 2 (Appendix B), and for "generation" Sec. 6.1: it starts from noise at 64x64 on CelebA and
-# states no more; width, p(t), batch size and eps are ours there.
+# states no more; width, p(t), batch size, eps and that faces stay upright are ours there.
 PAPER: dict[str, Recipe] = {
     "motion": Recipe("motion", "paper", "gopro", 64, (1, 2, 3, 4), 0.0, "bias_t1", 256, 128),
     "defocus": Recipe("defocus", "paper", "dpdd", 64, (1, 2, 4, 4), 0.0, "linear_0.5", 1024, 128),
@@ -150,7 +153,7 @@ PAPER: dict[str, Recipe] = {
     ),
     "generation": Recipe(
         "generation", "paper", "celeba", 64, (1, 2, 3, 4), 0.0, "linear_0", 256, 64,
-        degradation="noise",
+        degradation="noise", turned=False,
     ),
 }  # fmt: skip
 
@@ -243,8 +246,14 @@ def network_of(recipe: Recipe) -> UNet:
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
-    """The fields as plain JSON values, in their order."""
-    return cast(dict[str, Any], json.loads(json.dumps(asdict(recipe))))
+    """The fields as plain JSON values, in their order; `turned` where it is not.
+
+    That field came later: so trainings from before keep their names.
+    """
+    named = cast(dict[str, Any], json.loads(json.dumps(asdict(recipe))))
+    if recipe.turned:
+        del named["turned"]
+    return named
 
 
 def public(recipe: Recipe) -> dict[str, Any]:

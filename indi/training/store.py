@@ -172,5 +172,5 @@ def _how_to_train(recipe: Recipe) -> str:
     plain = recipes.recipe(recipe.task, recipe.profile)
     if recipe == plain:
         return f"train it with indi train {recipe.task} --profile {recipe.profile}"
-    changed = [name for name, value in as_dict(recipe).items() if value != as_dict(plain)[name]]
+    changed = [name for name, value in as_dict(recipe).items() if value != as_dict(plain).get(name)]
     return f"train it with training.train (it differs from the profile's recipe in {', '.join(changed)})"
