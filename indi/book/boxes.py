@@ -244,9 +244,8 @@ def _identities(rows: pd.DataFrame, profile: str) -> list[str]:
 
 def _sizes(rows: pd.DataFrame, profile: str) -> list[str]:
     return [
-        f"One topology gives the number of parameters of {rows['agrees'].sum()} of the {len(rows)} networks of "
-        "Table 2, "
-        "to the last printed digit."
+        f"One topology gives the number of parameters of {rows['agrees'].sum()} of the {len(rows)} networks "
+        "of Table 2, to the last printed digit."
     ]
 
 
@@ -285,8 +284,7 @@ def _compared(rows: pd.DataFrame, profile: str) -> list[str]:
             side = "below" if max(psnr) < 0 else "above" if min(psnr) > 0 else "below or above"
             lines.append(
                 f"With {most} steps, the PSNR of {called} is {two(abs(ends[0]))} to {two(abs(ends[-1]))} dB "
-                f"{side} InDI's, "
-                f"and its mean LPIPS is better in {better} of {len(psnr)} tasks."
+                f"{side} InDI's, and its mean LPIPS is better in {better} of {len(psnr)} tasks."
             )
     return lines
 
@@ -311,9 +309,8 @@ def _times(rows: pd.DataFrame, profile: str) -> list[str]:
     best, worst, uniform = next(iter(found)), list(found)[-1], "`linear_0`"
     gap = abs(found[best][0] - found[worst][0])
     said = (
-        f"By mean {label(metric)}, each at its own best N, {best} is the best p(t). It is {two(gap)} better than "
-        f"{worst}, "
-        "the worst"
+        f"By mean {label(metric)}, each at its own best N, {best} is the best p(t). It is {two(gap)} better "
+        f"than {worst}, the worst"
     )
     if uniform in found and uniform not in (best, worst):
         said += f", and {two(abs(found[best][0] - found[uniform][0]))} better than the uniform one"
@@ -330,8 +327,7 @@ def _noises(rows: pd.DataFrame, profile: str) -> list[str]:
     (least, at), (top, steps) = found[none], found[best]
     lines = [
         f"Without noise the best mean {label(metric)} is {two(least)}, at N = {at}. The best of all is "
-        f"{two(top)}, with "
-        f"{best}, at N = {steps} ({_way(metric)})."
+        f"{two(top)}, with {best}, at N = {steps} ({_way(metric)})."
     ]
     mean = rows.groupby(["eps", "schedule", "steps", "metric"])["value"].mean()
     most, levels = int(rows["steps"].max()), rows.loc[rows["schedule"] == "brownian", "eps"]
@@ -358,9 +354,8 @@ def _ddpm(rows: pd.DataFrame, profile: str) -> list[str]:
     short = mean["ddpm", "psnr"].max() - mean[INPUT, "psnr"].max()
     if short < 0:
         lines.append(
-            f"But the DDPM's best PSNR is {two(-short)} dB below that of the degraded input: it was trained too "
-            "little "
-            "to be a fair baseline, and its number of steps decides nothing."
+            f"But the DDPM's best PSNR is {two(-short)} dB below that of the degraded input: it was trained "
+            "too little to be a fair baseline, and its number of steps decides nothing."
         )
     return lines
 
@@ -374,9 +369,8 @@ def _alternatives(found: pd.DataFrame, profile: str) -> list[str]:
     name, margin = beyond.METHODS[str(top["method"])].label, MARGINS.get(metric, 0.0)
     most = f"by more than {two(gain.max())} ({name}, {top['calls']} calls)" if gain.max() > 0 else "at all"
     lines = [
-        f"At equal numbers of calls, no other step schedule, solver or loss improves InDI's mean {label(metric)} "
-        f"{most}; "
-        f"the claims count changes from {margin:g} on."
+        "At equal numbers of calls, no other step schedule, solver or loss improves InDI's mean "
+        f"{label(metric)} {most}; the claims count changes from {margin:g} on."
     ]
     one = found[(found["method"] == "squared") & (found["calls"] == 1) & (found["metric"] == "psnr")]
     if len(one) and one["high"].iloc[0] < 0:

@@ -239,9 +239,8 @@ def _run(
             # The error's own text spans many lines; its last words are those of the exception.
             words = provenance.portable(" ".join(str(error.evalue).split()))
             raise InDIError(
-                f"{notebook.name} failed in cell [{error.exec_count}] "
-                f"`{_first_code_line(error.source)}`: {error.ename}: {words} "
-                f"(see {_relative(failed)})"
+                f"{notebook.name} failed in cell [{error.exec_count}] `{_first_code_line(error.source)}`: "
+                f"{error.ename}: {words} (see {_relative(failed)})"
             ) from None
         except CellTimeoutError:
             _keep_failed(partial, notebook, failed)

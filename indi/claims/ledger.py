@@ -262,10 +262,9 @@ CLAIMS: tuple[Claim, ...] = (
         "JPEG compression introduces blocking artifacts and lack of high-frequency details. We evaluated the "
         "proposed method on the task of removing strong JPEG compression artifacts (quality factor 15).",
         "Sec. 5.4",
-        f"Reproduced if the blockiness (Wang, Sheikh & Bovik 2002; 1 without blocks) of every N > 1 is above that of "
-        f"N = 1 by less than {BLOCKS:g}, by its 95 % interval; not reproduced if it is above by more at any N, "
-        "corrected "
-        "for their number.",
+        "Reproduced if the blockiness (Wang, Sheikh & Bovik 2002; 1 without blocks) of every N > 1 is above "
+        f"that of N = 1 by less than {BLOCKS:g}, by its 95 % interval; not reproduced if it is above by more "
+        "at any N, corrected for their number.",
         partial(steps.artifacts_away, task="jpeg"),
         ("jpeg",),
         "04_jpeg",
@@ -297,10 +296,9 @@ CLAIMS: tuple[Claim, ...] = (
     *_per_task(
         "naive-few",
         "Naive is good with few steps",
-        "With one and with two steps naive and InDI are the same. Reproduced if naive's LPIPS, between the PSNR "
-        "of its "
-        f"2 and of its 3 steps, lies above InDI's curve by less than {MARGINS['lpips_alex']:g} on average; not "
-        "reproduced if by more. The differences at N = 3 are shown beside it.",
+        "With one and with two steps naive and InDI are the same. Reproduced if naive's LPIPS, between the "
+        f"PSNR of its 2 and of its 3 steps, lies above InDI's curve by less than {MARGINS['lpips_alex']:g} "
+        "on average; not reproduced if by more. The differences at N = 3 are shown beside it.",
         steps.naive_few,
         _rows,
         "In general, the naive sampler produces good results with very few steps (N=2,3) but then diverges.",
@@ -360,10 +358,9 @@ CLAIMS: tuple[Claim, ...] = (
         "The best results are obtained when the distribution of t is biased towards t = 1.",
         "Sec. 6.3, Fig. 10",
         "Reproduced if one of bias_t1, linear_0.5 and linear_1.0 has a better LPIPS than each of linear_0, "
-        "bias_t0 and "
-        "bias_t0_t1, in two comparisons: each at its own best N, and at equal PSNR. If there are several trainings "
-        "of each, it must hold in all of them. Not reproduced if one of the latter beats all three in both. FD and KD "
-        "are shown beside it.",
+        "bias_t0 and bias_t0_t1, in two comparisons: each at its own best N, and at equal PSNR. If there are "
+        "several trainings of each, it must hold in all of them. Not reproduced if one of the latter beats "
+        "all three in both. FD and KD are shown beside it.",
         trainings.time_distribution,
         ("time_distribution",),
         "10_time_distribution",
@@ -376,8 +373,7 @@ CLAIMS: tuple[Claim, ...] = (
         "in Figure 11.",
         "Sec. 6.4, Fig. 11",
         "Reproduced if some ε > 0, at some N > 1, has a better LPIPS than ε = 0 at its own best N; not "
-        "reproduced if all "
-        "have a worse one. FD and KD are shown beside it.",
+        "reproduced if all have a worse one. FD and KD are shown beside it.",
         partial(trainings.noise, table="noise", kinds=steps.FREQUENT),
         ("noise",),
         "11_noise",
@@ -412,10 +408,9 @@ CLAIMS: tuple[Claim, ...] = (
         "Brownian and constant noise perform alike",
         "We did not observe any practical difference in the two approaches.",
         "Sec. 6.4",
-        "An equivalence test. Reproduced if, at every ε > 0 and N > 1 with both schedules, the 95 % interval of "
-        "Brownian "
-        f"minus constant lies within {_MARGINS}; not reproduced if any interval, corrected for their number, lies "
-        "outside.",
+        "An equivalence test. Reproduced if, at every ε > 0 and N > 1 with both schedules, the 95 % interval "
+        f"of Brownian minus constant lies within {_MARGINS}; not reproduced if any interval, corrected for "
+        "their number, lies outside.",
         trainings.brownian,
         ("noise",),
         "11_noise",
@@ -426,14 +421,11 @@ CLAIMS: tuple[Claim, ...] = (
         "InDI produces comparable results using significant less number of steps than the vanilla DDPM.",
         "Sec. 6.5, Fig. 12",
         "The number of steps to the best LPIPS that both reach, which must be better than that of the input. "
-        "Reproduced "
-        "if the conditional DDPM (at each N the best of its schedules) needs more steps than InDI: the 95 % "
-        "interval of "
-        "the ratio, over images, lies above 1; not reproduced if it lies below. Inconclusive unless the DDPM is "
-        "a fair "
-        "baseline: at its best N it beats the input in PSNR and comes within "
-        f"{trainings.NEAR * MARGINS['lpips_alex']:g} of InDI's LPIPS, and it no longer changes between its two "
-        "largest N.",
+        "Reproduced if the conditional DDPM (at each N the best of its schedules) needs more steps than "
+        "InDI: the 95 % interval of the ratio, over images, lies above 1; not reproduced if it lies below. "
+        "Inconclusive unless the DDPM is a fair baseline: at its best N it beats the input in PSNR and comes "
+        f"within {trainings.NEAR * MARGINS['lpips_alex']:g} of InDI's LPIPS, and it no longer changes "
+        "between its two largest N.",
         trainings.fewer_steps,
         ("conditional_ddpm",),
         "12_conditional_ddpm",
@@ -444,9 +436,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Our proposed ReDI algorithm produces comparable results in much less number of steps.",
         "Fig. 12",
         "Reproduced if, each at its best N, InDI's LPIPS is above the conditional DDPM's (the best of its "
-        "schedules) by "
-        f"less than {MARGINS['lpips_alex']:g}; not reproduced if by more. Inconclusive unless the DDPM is a fair "
-        "baseline.",
+        f"schedules) by less than {MARGINS['lpips_alex']:g}; not reproduced if by more. Inconclusive unless "
+        "the DDPM is a fair baseline.",
         trainings.comparable,
         ("conditional_ddpm",),
         "12_conditional_ddpm",
@@ -494,9 +485,8 @@ CLAIMS: tuple[Claim, ...] = (
         "The proposed iterative reconstruction procedure achieves a new state-of-the-art performance across "
         "perceptual metrics while maintaining competitive PSNR to existing methods.",
         "Sec. 5.1, Table 1",
-        "In the paper profile only: reproduced if, at one N, LPIPS, NIQE, FID and KID are all below the best of "
-        "the other "
-        "methods' printed numbers, corrected for the numbers of steps.",
+        "In the paper profile only: reproduced if, at one N, LPIPS, NIQE, FID and KID are all below the best "
+        "of the other methods' printed numbers, corrected for the numbers of steps.",
         trainings.state_of_the_art,
         _pair("motion"),
         "05_motion",

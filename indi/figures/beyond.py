@@ -230,10 +230,9 @@ def chance(found: pd.DataFrame) -> str:
         return f"No verdict is given: fewer than {FEWEST_IMAGES} images say nothing about a difference."
     shown = int((tested["verdict"] != "none shown").sum())
     return (
-        f"Of {len(tested)} intervals of 95 %, {shown} exclude zero. If no method made any difference, one would "
-        "expect "
-        f"{0.05 * len(tested):.0f} of them to exclude it by chance, and more with few images, whose intervals are "
-        "too narrow."
+        f"Of {len(tested)} intervals of 95 %, {shown} exclude zero. If no method made any difference, one "
+        f"would expect {0.05 * len(tested):.0f} of them to exclude it by chance, and more with few images, "
+        "whose intervals are too narrow."
     )
 
 

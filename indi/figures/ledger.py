@@ -191,10 +191,9 @@ def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
     paper = recipes.recipe(recipe["task"], "paper")
     said = trained(trainings, count)
     return (
-        f"{capital(said)}. The network has {recipe['channels']} channels (the paper's: "
-        f"{paper.channels}) and was "
-        f"trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % intervals over images; "
-        "another seed of the training may change the numbers by more"
+        f"{capital(said)}. The network has {recipe['channels']} channels (the paper's: {paper.channels}) and "
+        f"was trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % intervals over "
+        "images; another seed of the training may change the numbers by more"
     )
 
 
