@@ -38,7 +38,7 @@ _SVG = "image/svg+xml"
 
 @lru_cache
 def registry() -> dict[str, Any]:
-    """captions.toml: "figure" -> name or pattern -> entry, and "table", a list."""
+    """captions.toml: "figure" -> name or pattern -> entry, and "tables" -> "rows"."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
@@ -80,23 +80,20 @@ def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path)
 def _figures_first(page: nbformat.NotebookNode) -> None:
     """Move folded tables, in place, behind the next figure; one whose section had a figure before it stays."""
     waiting: list[nbformat.NotebookNode] = []
-    holders: list[
-        nbformat.NotebookNode
-    ] = []  # where those that wait came from, for the last, which no figure follows
+    # where those that wait came from, for the last, which no figure follows
+    holders: list[nbformat.NotebookNode] = []
     seen = False
     for cell in page.cells:
         if cell.cell_type == "markdown":
             seen &= re.search(r"^## ", cell.source, re.MULTILINE) is None
             continue
-        shown = [_html(output) for output in cell.get("outputs", [])]
-        if any('class="indi-figure"' in text for text in shown):
+        outputs = cell.get("outputs", [])
+        if any('class="indi-figure"' in _html(output) for output in outputs):
             cell.outputs += waiting
             seen, waiting, holders = True, [], []
         elif not seen:
-            moved = [
-                output for output, text in zip(cell.get("outputs", []), shown, strict=True) if _folded(text)
-            ]
-            cell.outputs = [output for output in cell.get("outputs", []) if output not in moved]
+            moved = [out for out in outputs if _html(out).startswith('<details class="indi-table')]
+            cell.outputs = [output for output in outputs if output not in moved]
             waiting += moved
             holders += [cell] * len(moved)
     for cell, output in zip(holders, waiting, strict=True):
@@ -105,10 +102,6 @@ def _figures_first(page: nbformat.NotebookNode) -> None:
 
 def _html(output: nbformat.NotebookNode) -> str:
     return "".join(output.get("data", {}).get("text/html", ""))
-
-
-def _folded(text: str) -> bool:
-    return text.startswith('<details class="indi-table')
 
 
 def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str, str]:
@@ -121,7 +114,12 @@ def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str
         id of a figure or table -> its page; "section of ID" -> page and section; "data of NAME" -> "" for each stored
         table.
     """
-    found = {f"data of {name}": "" for page in pages for name in _stored(page, profile)}
+    found = {
+        f"data of {record['table']}": ""
+        for page in pages
+        for record in results.records(profile, page)
+        if "table" in record
+    }
     for name, page in pages.items():
         section = ""
         for cell in page.cells:
@@ -129,16 +127,10 @@ def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str
                 heads = re.findall(r"^#{2,3} (.+)$", cell.source, re.MULTILINE)
                 section = f"#{_slug(heads[-1])}" if heads else section
             for output in cell.get("outputs", []):
-                for mark in re.findall(
-                    r'id="((?:figure|table)-[\w-]+)"', output.get("data", {}).get("text/html", "")
-                ):
+                for mark in re.findall(r'id="((?:figure|table)-[\w-]+)"', _html(output)):
                     found.setdefault(mark, f"{name}.html")
                     found.setdefault(f"section of {mark}", f"{name}.html{section}")
     return found
-
-
-def _stored(notebook: str, profile: str) -> list[str]:
-    return [record["table"] for record in results.records(profile, notebook) if "table" in record]
 
 
 def _slug(heading: str) -> str:
@@ -151,19 +143,15 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     """A stored figure with its caption as HTML, for a page in notebooks/."""
     words = entry(name) or {"caption": "", "alt": f"The figure {name} of this chapter."}
     task = _task(notebook)
-    fill = {"task": _named(task)} | _numbers(_load(words.get("table", "").replace("*", task), profile))
-    size = re.search(
-        r'<svg[^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', (figures / f"{name}.svg").read_text()
-    )
-    box = (
-        ""
-        if size is None
-        else ' width="{:.0f}" height="{:.0f}"'.format(*(float(x) * 4 / 3 for x in size.groups()))
-    )
+    about = _numbers(_load(words.get("table", "").replace("*", task), profile))
+    fill = {"task": capital(profiles.TASKS[task][1])} | about
+    drawing = (figures / f"{name}.svg").read_text()
+    box = ""
+    if size := re.search(r'<svg[^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', drawing):
+        box = ' width="{:.0f}" height="{:.0f}"'.format(*(float(x) * 4 / 3 for x in size.groups()))
     caption = " ".join(filter(None, [_fill(words["caption"], fill), _rests_on(words, notebook, profile)]))
     links = [("data (CSV)", f"figures/{name}.csv")] if (figures / f"{name}.csv").is_file() else []
-    links += [("SVG", f"figures/{name}.svg")]
-    listed = _links(links, notebook)
+    listed = _links([*links, ("SVG", f"figures/{name}.svg")], notebook)
     if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
         mark = f"{task}-explorer".replace("_", "-")
         listed = f'<a href="#{mark}">Ask its points, and see their pictures.</a> {listed}'
@@ -185,7 +173,7 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
     """
     own = re.search(r"<caption[^>]*>(.*?)</caption>", text, re.DOTALL)
     said = html.unescape(own[1]).strip() if own else ""
-    known = [one for one in registry()["table"] if _is_of(one, said, notebook, nth)]
+    known = [one for one in registry()["tables"]["rows"] if _is_of(one, said, notebook, nth)]
     # an entry for this chapter goes before one for all
     words: Mapping[str, Any] = min(known, key=lambda one: "chapter" not in one, default={})
     task = _task(notebook)
@@ -213,7 +201,7 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
 def _is_of(words: Mapping[str, Any], said: str, notebook: str, nth: int) -> bool:
     if words.get("chapter", notebook) != notebook:
         return False
-    return words.get("nth") == nth if not words["starts"] else said.startswith(words["starts"])
+    return said.startswith(words["starts"]) if "starts" in words else words["nth"] == nth
 
 
 def _links(links: list[tuple[str, str]], notebook: str) -> str:
@@ -224,10 +212,6 @@ def _links(links: list[tuple[str, str]], notebook: str) -> str:
 
 def _task(notebook: str) -> str:
     return next((task for task, chapter in CHAPTERS.items() if chapter == notebook), "jpeg")
-
-
-def _named(task: str) -> str:
-    return capital(profiles.TASKS[task][1])
 
 
 def _load(name: str, profile: str) -> Table | None:
@@ -280,25 +264,18 @@ def _rests_on(words: Mapping[str, Any], notebook: str, profile: str) -> str:
     data = str(words.get("of") or profiles.get(profile).evaluate or recipe["data"])
     each = " a task" if several else ""
     count = len(made["trainings"])
-    trained = (
-        f"{count} trainings, each of {recipe['steps']:,} steps"
-        if count > 1
-        else (f"one training of {recipe['steps']:,} steps")
-    )
+    several_of = "one training of" if count == 1 else f"{count} trainings, each of"
+    trained = f"{several_of} {recipe['steps']:,} steps on {recipe['data']}{each}"
     kind = "" if data.startswith("photographs") else "images of "
     few = f"{words['few']} " if "few" in words else ""
     on = f", {few}{images} {kind}{data}{each}" if images and not words.get("training") else ""
-    trained += f" on {recipe['data']}"
-    over = words.get("bands")
-    bars = (
-        f" Bands or bars: 95 % intervals {over}."
-        if over
-        else " No intervals are drawn."
-        if over == ""
-        else ""
-    )
+    bars = " No intervals are drawn."
+    if over := words.get("bands", ""):
+        bars = f" Bands or bars: 95 % intervals {over}."
+    elif over is False:
+        bars = ""
     stale = " The code has changed since." if found.stale else ""
-    return f"Ours; profile {profile}{on}; {trained}{each}.{bars}{stale}"
+    return f"Ours; profile {profile}{on}; {trained}.{bars}{stale}"
 
 
 def _count(found: Table) -> int:
