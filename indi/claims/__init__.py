@@ -13,15 +13,14 @@ with one, they cover the choice of images alone. The smoke profile decides no em
 """
 
 from indi.claims.evidence import MARGINS, Evidence, Measured, NotTested, Number, Outcome, Verdict, collect
-from indi.claims.ledger import CLAIMS, Claim
-from indi.claims.report import Entry, as_json, evidence_table, exit_code, holm, judge, save, table, text
+from indi.claims.ledger import CLAIMS
+from indi.claims.report import Entry, as_json, exit_code, holm, judge, save, text
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 
 __all__ = [
     "CLAIMS",
     "FEWEST_IMAGES",
     "MARGINS",
-    "Claim",
     "Entry",
     "Evidence",
     "Measured",
@@ -31,11 +30,9 @@ __all__ = [
     "Verdict",
     "as_json",
     "collect",
-    "evidence_table",
     "exit_code",
     "holm",
     "judge",
     "save",
-    "table",
     "text",
 ]

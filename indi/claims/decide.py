@@ -70,9 +70,9 @@ def first_named(verdicts: Mapping[str, Verdict]) -> Verdict:
     Args:
         verdicts: metric -> verdict, the metric that the paper's sentence names at the front.
     """
-    first, *others = verdicts.values()
+    (_, first), *others = verdicts.items()
     said = [first.reason]
-    for name, verdict in list(verdicts.items())[1:]:
+    for name, verdict in others:
         label = metrics.describe(name).label
         against = sum(n.worse if first.outcome == "reproduced" else n.better for n in verdict.numbers)
         if first.outcome == "not tested" and verdict.outcome != "not tested":
@@ -81,7 +81,7 @@ def first_named(verdicts: Mapping[str, Verdict]) -> Verdict:
             said.append(f"{label} says otherwise")
         elif first.outcome in ("reproduced", "not reproduced") and against:
             said.append(f"{label} says otherwise in {against} of {len(verdict.numbers)} comparisons")
-    numbers = tuple(number for verdict in (first, *others) for number in verdict.numbers)
+    numbers = tuple(number for verdict in verdicts.values() for number in verdict.numbers)
     return replace(first, reason="; ".join(filter(None, said)), numbers=numbers)
 
 
@@ -146,11 +146,11 @@ def _inside(
     return Verdict("inconclusive", "intervals reach beyond the margin", tuple(numbers), key)
 
 
-def worded(worse: metrics.Interval, sign: int = 1) -> str:
+def worded(worse: metrics.Interval) -> str:
     """What an interval of (method - baseline) says of no claim of the paper's: chapters ask more than it does.
 
     Args:
-        worse: of a score that is better when lower; `sign` -1: when higher.
+        worse: of a score that is better when lower.
 
     Returns:
         "better", "worse", "none shown" (the interval holds zero), "too few images", or "same" (no difference at all).
@@ -159,6 +159,6 @@ def worded(worse: metrics.Interval, sign: int = 1) -> str:
         return "same"
     if worse.n < FEWEST_IMAGES:
         return "too few images"
-    if max(sign * worse.low, sign * worse.high) < 0:
+    if worse.high < 0:
         return "better"
-    return "worse" if min(sign * worse.low, sign * worse.high) > 0 else "none shown"
+    return "worse" if worse.low > 0 else "none shown"

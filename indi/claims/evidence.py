@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -123,11 +123,9 @@ class Number:
         Infinite where nothing says so: there is no difference, or more images leave what another seed changes.
         """
         distance = abs(self.value - self.at)
-        return (
-            math.inf
-            if distance == 0 or self.seeds > 1
-            else math.ceil(self.n * (self.smallest / distance) ** 2)
-        )
+        if distance == 0 or self.seeds > 1:
+            return math.inf
+        return math.ceil(self.n * (self.smallest / distance) ** 2)
 
     def text(self) -> str:
         """ "LPIPS (squeeze), 5 steps against 1: -0.011 [-0.014, -0.008], n = 100"; with ", 3 trainings" of several."""
@@ -232,17 +230,6 @@ class Measured:
         found = ([name for name in known.get(kind, (kind,)) if name in here][:1] for kind in kinds)
         return [name for names in found for name in names]
 
-    def perceptual(self) -> list[str]:
-        """LPIPS, and the Fréchet distance between sets: FID, else its stand-in.
-
-        Raises:
-            NotTested: neither was measured.
-        """
-        names = self.named("lpips", "fd")
-        if not names:
-            raise NotTested("neither LPIPS nor a Fréchet distance was measured (their weights are missing)")
-        return names
-
     def steps(self, sampler: str) -> list[int]:
         """The step counts of a sampler, in order.
 
@@ -276,6 +263,11 @@ class Measured:
         """Those of the trainings, as far as the rows tell them apart."""
         source = self.rows if len(self.rows) or self.sets is None else self.sets
         return sorted(source["seed"].unique()) if "seed" in source else [0]
+
+    def where(self, which: Callable[[pd.DataFrame], pd.Series]) -> Measured:
+        """The rows, and the distances, that `which` marks."""
+        sets = None if self.sets is None else self.sets[which(self.sets)]
+        return Measured(self.rows[which(self.rows)], sets)
 
     def of_seed(self, seed: int) -> Measured:
         """The part of one training."""
@@ -323,17 +315,15 @@ class Measured:
             found = metrics.interval_over_seeds(sums[shared], confidence)
         else:
             mean = sum(weight * self.mean(metric, key) for weight, key in terms)
-            counts = {self.distance(metric, key).n for _, key in terms}
-            n = min(counts)
+            counts = sorted({self.distance(metric, key).n for _, key in terms})
             if len(counts) > 1:
-                raise NotTested(
-                    f"{metrics.describe(metric).label} of sets of unequal size ({', '.join(map(str, sorted(counts)))})"
-                )
+                label, sizes = metrics.describe(metric).label, ", ".join(map(str, counts))
+                raise NotTested(f"{label} of sets of unequal size ({sizes})")
             if self.pairs(metric):
                 each = [self.of_seed(seed) for seed in self.seeds]
                 levels = np.array([sum(w * one.mean(metric, key) for w, key in terms) for one in each])
                 drawn = np.array([sum(w * one.drawn(metric, key) for w, key in terms) for one in each])
-                found = spread(mean, drawn, levels, n, confidence)
+                found = spread(mean, drawn, levels, counts[0], confidence)
             else:
                 found = independent([self.distance(metric, key) for _, key in terms], mean, confidence)
         side = -sign(metric) if worse else sign(metric)
@@ -387,13 +377,12 @@ class Measured:
 
     def _heights(self, metric: str, a: Sequence[Key], b: Sequence[Key]) -> list[float]:
         """That height itself, then in every resample."""
-        points = {
-            (side, axis): np.array([[self.mean(axis, key), *self.drawn(axis, key)] for key in keys]).T
-            for side, keys in (("a", a), ("b", b))
+        points = [
+            np.array([[self.mean(axis, key), *self.drawn(axis, key)] for key in keys]).T
+            for keys in (a, b)
             for axis in ("psnr", metric)
-        }
-        order = (("a", "psnr"), ("a", metric), ("b", "psnr"), ("b", metric))
-        return [_height(*curves) for curves in zip(*(points[name] for name in order), strict=True)]
+        ]
+        return [_height(*curves) for curves in zip(*points, strict=True)]
 
     def mean(self, metric: str, key: Key) -> float:
         """Over images, or the distance between sets."""
@@ -476,17 +465,8 @@ def spread(value: float, drawn: np.ndarray, levels: np.ndarray, n: int, confiden
 
 
 def _number(what: str, found: Interval, confidence: float, side: int) -> Number:
-    return Number(
-        what,
-        found.mean,
-        found.low,
-        found.high,
-        found.n,
-        confidence,
-        side,
-        seeds=found.seeds,
-        freedom=found.freedom,
-    )
+    measured = (found.mean, found.low, found.high, found.n)
+    return Number(what, *measured, confidence, side, seeds=found.seeds, freedom=found.freedom)
 
 
 def sign(metric: str) -> int:

@@ -20,15 +20,9 @@ def toy(evidence: Evidence) -> Verdict:
     rows = rows[rows["sampler"] == "indi"]
     last = rows[rows["steps"] == rows["steps"].max()]
     numbers = tuple(
-        Number(
-            f"share at a mode, {row.case}, N = {row.steps}",
-            row.fraction,
-            row.low,
-            row.high,
-            int(row.points),
-            difference=False,
-        )
+        Number(what, row.fraction, row.low, row.high, int(row.points), difference=False)
         for row in last.itertuples()
+        for what in [f"share at a mode, {row.case}, N = {row.steps}"]
     )
     if (last["low"] > VALID).all():
         return Verdict("reproduced", "", numbers)
@@ -71,10 +65,10 @@ def network(evidence: Evidence) -> Verdict:
     """Counted parameters against the printed millions, to their two decimals."""
     rows = evidence.rows("network")
     numbers = tuple(
-        _exact(
-            f"{row['task']}: counted minus printed, millions", row["counted"] / 1e6 - row["printed, millions"]
+        _exact(f"{task}: counted minus printed, millions", counted / 1e6 - printed)
+        for task, counted, printed in zip(
+            rows["task"], rows["counted"], rows["printed, millions"], strict=True
         )
-        for _, row in rows.iterrows()
     )
     holds = (rows["counted"] / 1e6).round(2) == rows["printed, millions"]
     return Verdict("reproduced" if holds.all() else "not reproduced", "", numbers)

@@ -15,16 +15,7 @@ from typing import Any
 import pandas as pd
 
 from indi import paths
-from indi.claims.evidence import (
-    ERROR,
-    Evidence,
-    NotTested,
-    Outcome,
-    OutOfReach,
-    State,
-    Verdict,
-    collect,
-)
+from indi.claims.evidence import ERROR, Evidence, NotTested, Outcome, OutOfReach, State, Verdict, collect
 from indi.claims.ledger import CLAIMS, Claim
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
 from indi.files import replacing
@@ -120,7 +111,7 @@ def holm(entries: Sequence[Entry]) -> list[Entry]:
         if not entry.verdict.p <= ERROR / (len(tested) - i):
             break
         stands.add(entry.claim.id)
-    open_: set[str] = {e.claim.id for e in decided} - stands
+    open_ = {e.claim.id for e in decided} - stands
     return [
         replace(e, corrected="inconclusive" if e.claim.id in open_ else e.verdict.outcome) for e in entries
     ]
@@ -208,14 +199,9 @@ def table(entries: Sequence[Entry], profile: str) -> pd.DataFrame:
 
 def evidence_table(entries: Sequence[Entry]) -> pd.DataFrame:
     """One row a number: claim, what, value, low, high, confidence, n, sign (-1: smaller is in favour)."""
-    return pd.DataFrame(
-        [
-            {"claim": entry.claim.id, **asdict(number)}
-            for entry in entries
-            for number in entry.verdict.numbers
-        ],
-        columns=["claim", "what", "value", "low", "high", "n", "confidence", "sign", "difference", "at"],
-    )
+    rows = [{"claim": entry.claim.id, **asdict(n)} for entry in entries for n in entry.verdict.numbers]
+    columns = ["claim", "what", "value", "low", "high", "n", "confidence", "sign", "difference", "at"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def save(entries: Sequence[Entry], profile: str) -> Path:
@@ -236,10 +222,8 @@ def as_json(entries: Sequence[Entry], profile: str) -> str:
     rows = table(entries, profile).to_dict("records")
     for row, entry in zip(rows, entries, strict=True):
         row["p"] = _plain(row["p"])
-        row["numbers"] = [
-            {name: _plain(value) for name, value in asdict(number).items()}
-            for number in entry.verdict.numbers
-        ]
+        numbers = map(asdict, entry.verdict.numbers)
+        row["numbers"] = [{name: _plain(value) for name, value in number.items()} for number in numbers]
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -260,10 +244,8 @@ def text(entries: Sequence[Entry], width: int = 100) -> str:
             lines += textwrap.wrap(why, width, initial_indent=" " * 4, subsequent_indent=" " * 4)
     counts = Counter(entry.verdict.outcome for entry in entries)
     states = Counter(entry.state for entry in entries)
-    lines.append("")
-    lines.append(", ".join(f"{counts[name]} {name}" for name in counts))
-    if any(entry.doubtful for entry in entries):
-        doubtful = sum(entry.doubtful for entry in entries)
+    lines += ["", ", ".join(f"{counts[name]} {name}" for name in counts)]
+    if doubtful := sum(entry.doubtful for entry in entries):
         lines.append(
             f"{doubtful} of the decided verdicts do not stand after Holm's correction for all claims"
         )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from indi.claims.decide import every, not_worse
 from indi.claims.evidence import MARGINS, Key, Measured, NotTested, Number, Verdict
+from indi.claims.steps import COLUMNS, curve
 
 #: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
 #: lose; blocks and spectrum, which clean images have right, may be off by so much more than at the best.
@@ -29,32 +30,32 @@ def keeps(found: Measured, sampler: str) -> Verdict:
         NotTested: LPIPS or the others were not measured.
     """
     lpips = _lpips(found)
-    counts = found.steps(sampler)
-    if len(counts) < 2:
+    keys = curve(found, sampler)
+    if len(keys) < 2:
         raise NotTested(f"{sampler} was tried at one N only")
-    best, most = found.best(lpips, [(sampler, n) for n in counts]), (sampler, counts[-1])
+    best, most = found.best(lpips, keys), keys[-1]
     names = [lpips, *(name for name in KEPT if name in found.metrics())]
-    margins = [KEPT[name.partition("_")[0]] if name == lpips else KEPT[name] for name in names]
+    margins = [KEPT["lpips" if name == lpips else name] for name in names]
     plain = [_worse(found, name, most, best) for name in names]
     if best == most:
-        return Verdict("reproduced", f"N = {counts[-1]}, the largest, is its best by LPIPS", tuple(plain))
+        return Verdict("reproduced", f"N = {most[1]}, the largest, is its best by LPIPS", tuple(plain))
     return not_worse(plain, margins, [_worse(found, name, most, best, len(names)) for name in names])
 
 
-def half_the_calls(found: Measured, sampler: str, baseline: str = "indi") -> Verdict:
-    """(b) With at most half the calls of the baseline's best N by LPIPS: not worse in LPIPS, at no lower PSNR.
+def half_the_calls(found: Measured, sampler: str) -> Verdict:
+    """(b) With at most half the calls of InDI's best N by LPIPS: not worse in LPIPS, at no lower PSNR.
 
     "Not worse" is within the ledger's margins. Of the sampler's step counts that are few enough, the largest
     is taken, not the best.
 
     Raises:
-        NotTested: LPIPS was not measured, or the baseline is at its best with one step.
+        NotTested: LPIPS was not measured, or InDI is at its best with one step.
     """
     lpips = _lpips(found)
-    best = found.best(lpips, [(baseline, n) for n in found.steps(baseline)])
+    best = found.best(lpips, curve(found, "indi"))
     few = [n for n in found.steps(sampler) if 2 * n <= best[1]]
     if not few:
-        raise NotTested(f"{baseline} is at its best with {best[1]} steps, and no N was tried at half of it")
+        raise NotTested(f"indi is at its best with {best[1]} steps, and no N was tried at half of it")
     key, names = (sampler, few[-1]), [lpips, "psnr"]
     plain = [found.compare(name, key, best) for name in names]
     wider = [found.compare(name, key, best, len(names)) for name in names]
@@ -67,11 +68,10 @@ def generates_as_well(sets: pd.DataFrame, sampler: str) -> Verdict:
     Raises:
         NotTested: no such distance was measured.
     """
-    found = Measured(pd.DataFrame(columns=["image", "sampler", "steps", "metric", "value"]), sets)
-    names = [name for name in ("fid", "fd_squeeze") if name in found.metrics()][:1]
-    if not names:
+    found = Measured(pd.DataFrame(columns=COLUMNS), sets)
+    if not (names := found.named("fd")):
         raise NotTested("no Fréchet distance was measured (its weights are missing)")
-    keys = [(sampler, n) for n in found.steps(sampler)]
+    keys = curve(found, sampler)
     best, most = found.best(names[0], keys), keys[-1]
     number = found.compare(names[0], most, best)
     if best == most:
@@ -106,7 +106,6 @@ def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Num
 
 
 def _lpips(found: Measured) -> str:
-    names = [name for name in found.metrics() if name.startswith("lpips")]
-    if not names:
+    if not (names := found.named("lpips")):
         raise NotTested("LPIPS was not measured (its weights are missing)")
     return names[0]

@@ -89,10 +89,8 @@ def by_metric(
 
     verdicts = {name: one(name) for name in names}
     if exactly and not found.named(kinds[0]):
-        verdicts = {
-            "fd": Verdict("not tested", "the sentence is about FID, and no such distance was measured"),
-            **verdicts,
-        }
+        no_fid = Verdict("not tested", "the sentence is about FID, and no such distance was measured")
+        verdicts = {"fd": no_fid, **verdicts}
     if not exactly and verdicts[names[0]].outcome == "not tested":
         verdicts = dict(sorted(verdicts.items(), key=lambda item: item[1].outcome == "not tested"))
     return first_named(verdicts)
@@ -118,36 +116,22 @@ def one_step_psnr(evidence: Evidence, task: str) -> Verdict:
 def several_steps(evidence: Evidence, task: str) -> Verdict:
     """LPIPS of some N > 1 better than of one step; NIQE, FD and KD beside it."""
     found = measured(evidence, task)
-    more = _more(found)
-
-    def judge(metric: str) -> Verdict:
-        return some_better([found.compare(metric, ("indi", n), ("indi", 1), len(more)) for n in more])
-
-    return by_metric(found, PERCEPTUAL, judge)
+    return by_metric(found, PERCEPTUAL, lambda metric: some_better(_against_one(found, metric)))
 
 
 def more_detail(evidence: Evidence, task: str) -> Verdict:
     """Geometric mean of the power in the top octave at every N > 1 above that of one step."""
     found = measured(evidence, task)
-    if "detail_ratio" not in found.metrics():
-        raise NotTested("the detail ratio was not measured")
-    more = _more(found)
-    return all_better(
-        [found.compare("detail_ratio", ("indi", n), ("indi", 1), len(more), logs=True) for n in more]
-    )
+    needs(found, "detail_ratio")
+    return all_better(_against_one(found, "detail_ratio", logs=True))
 
 
 def artifacts_away(evidence: Evidence, task: str) -> Verdict:
     """Blockiness of every N > 1 not above that of one step by more than the margin."""
     found = measured(evidence, task)
-    if "blockiness" not in found.metrics():
-        raise NotTested("the blockiness was not measured")
-    more = _more(found)
-    numbers, corrected = (
-        [found.compare("blockiness", ("indi", n), ("indi", 1), family) for n in more]
-        for family in (1, len(more))
-    )
-    return not_worse(numbers, [BLOCKS] * len(more), corrected)
+    needs(found, "blockiness")
+    numbers, corrected = _against_one(found, "blockiness", family=1), _against_one(found, "blockiness")
+    return not_worse(numbers, [BLOCKS] * len(numbers), corrected)
 
 
 def falls_again(evidence: Evidence, tasks: Sequence[str]) -> Verdict:
@@ -205,16 +189,15 @@ def naive_diverges(evidence: Evidence, task: str) -> Verdict:
     _many(counts[-1])
     if 2 not in counts:
         raise OutOfReach("needs 2 steps, which were not run")
-    if not found.perceptual() or not found.named("lpips"):
+    if not found.named("lpips"):
         raise NotTested("LPIPS was not measured (its weights are missing)")
     most = counts[-1]
     others: list[Key] = [("indi", most), ("naive", 2)]
-    return together(
-        [
-            all_better([found.compare(name, other, ("naive", most), len(others)) for other in others])
-            for name in ("psnr", *found.named("lpips"))
-        ]
-    )
+    verdicts = [
+        all_better([found.compare(name, other, ("naive", most), len(others)) for other in others])
+        for name in ("psnr", *found.named("lpips"))
+    ]
+    return together(verdicts)
 
 
 def cold_steadier(evidence: Evidence, task: str) -> Verdict:
@@ -243,10 +226,7 @@ def cold_behind(evidence: Evidence, task: str) -> Verdict:
     between = evidence.tables.get("samplers_equal_psnr")
     if between is None or task not in set(between.rows["task"]):
         return behind(measured(evidence, task))
-    found = measured(evidence, "samplers_equal_psnr")
-    rows, sets = (None if part is None else part[part["task"] == task] for part in (found.rows, found.sets))
-    assert rows is not None
-    return behind(Measured(rows, sets))
+    return behind(measured(evidence, "samplers_equal_psnr").where(lambda rows: rows["task"] == task))
 
 
 def behind(found: Measured) -> Verdict:
@@ -277,7 +257,7 @@ def generates(evidence: Evidence) -> Verdict:
         what = f"{label}, best N = {best[1]} minus noise ({noise:.4g}); half of the way to the floor ({floor:.4g})"
         way = found.contrast(metric, [(1, best), (-1, (INPUT, 0))], what, family)
         way = replace(way, at=(floor - noise) / 2)
-        gain = some_better([found.compare(metric, ("indi", n), ("indi", 1), family) for n in more])
+        gain = some_better(_against_one(found, metric, family))
         return every([gain, all_better([way])])
 
     return by_metric(found, ("fd", "kd"), judge, exactly=True)
@@ -288,10 +268,10 @@ def generates_best(evidence: Evidence) -> Verdict:
     found = _generated(evidence)
 
     def judge(metric: str) -> Verdict:
-        best = {name: found.best(metric, curve(found, name)) for name in ("indi", "naive", "cold_diffusion")}
-        return all_better(
-            [found.compare(metric, best["indi"], best[name], 2) for name in ("naive", "cold_diffusion")]
+        indi, *others = (
+            found.best(metric, curve(found, name)) for name in ("indi", "naive", "cold_diffusion")
         )
+        return all_better([found.compare(metric, indi, other, 2) for other in others])
 
     return by_metric(found, ("fd", "kd"), judge, exactly=True)
 
@@ -306,6 +286,22 @@ def _generated(evidence: Evidence) -> Measured:
 def curve(found: Measured, sampler: str) -> list[Key]:
     """The sampler at each of its step counts."""
     return [(sampler, n) for n in found.steps(sampler)]
+
+
+def needs(found: Measured, metric: str) -> None:
+    """Nothing, if the metric was measured.
+
+    Raises:
+        NotTested: it was not.
+    """
+    if metric not in found.metrics():
+        raise NotTested(f"the {metric.replace('_', ' ')} was not measured")
+
+
+def _against_one(found: Measured, metric: str, family: int | None = None, logs: bool = False) -> list[Number]:
+    """Each N > 1 against one step; the family is their number unless it is given."""
+    more = _more(found)
+    return [found.compare(metric, ("indi", n), ("indi", 1), family or len(more), logs) for n in more]
 
 
 def _more(found: Measured) -> list[int]:

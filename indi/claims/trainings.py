@@ -23,7 +23,7 @@ from indi.claims.evidence import (
     OutOfReach,
     Verdict,
 )
-from indi.claims.steps import FREQUENT, by_metric, curve, measured
+from indi.claims.steps import FREQUENT, by_metric, curve, measured, needs
 from indi.evaluation import INPUT, metrics
 from indi.evaluation import ddpm_steps as comparison
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
@@ -37,17 +37,15 @@ NEAR = 4
 
 def time_distribution(evidence: Evidence) -> Verdict:
     """Some p(t) biased to t = 1 better than all others: each at its own best N, and at equal PSNR."""
-    table = measured(evidence, "time_distribution")
-    found = _labelled(table, lambda rows: rows["p_t"])
-    seeds = sorted(table.rows["seed"].unique()) if "seed" in table.rows else [0]
+    found = _labelled(measured(evidence, "time_distribution"), lambda rows: rows["p_t"])
     verdict = by_metric(
         found,
         FREQUENT,
         lambda metric: together([_biased_best(found, metric, rule) for rule in (_own_best, _equal_psnr)]),
     )
-    if verdict.outcome == "reproduced" and len(seeds) > 1:
-        for seed in seeds:
-            one = _only(found, lambda rows, seed=seed: rows["seed"] == seed)  # type: ignore[misc]
+    if verdict.outcome == "reproduced" and len(found.seeds) > 1:
+        for seed in found.seeds:
+            one = found.of_seed(seed)
             if _leader(one, one.named(*FREQUENT)[0], (*BIASED, *OTHERS)) not in BIASED:
                 return Verdict("inconclusive", f"the trainings disagree (seed {seed})", verdict.numbers)
     return verdict
@@ -98,10 +96,9 @@ def time_impact(evidence: Evidence) -> Verdict:
         clear = [n if n.sign * n.value > 0 else replace(n, sign=-n.sign) for n in numbers]  # either way
         verdict = some_better(clear)
         usual = [_own_best(found, metric, a, b, 1) for a, b in pairs]
-        margins = [MARGINS.get(metric, math.nan)] * len(pairs)
-        if verdict.outcome != "reproduced" and equivalent(usual, margins, numbers).outcome == "reproduced":
-            alike = equivalent(usual, margins, numbers)
-            return Verdict("not reproduced", "", alike.numbers, alike.key, alike.p)
+        alike = equivalent(usual, [MARGINS.get(metric, math.nan)] * len(pairs), numbers)
+        if verdict.outcome != "reproduced" and alike.outcome == "reproduced":
+            return replace(alike, outcome="not reproduced")
         return verdict
 
     return by_metric(found, FREQUENT, judge)
@@ -123,8 +120,7 @@ def noise(evidence: Evidence, table: str, kinds: Sequence[str], exactly: bool = 
 def blurry(evidence: Evidence, table: str) -> Verdict:
     """At the largest N, eps = 0 has less detail than every eps > 0 (geometric means), and a higher PSNR."""
     found, names = _of_eps(evidence, table)
-    if "detail_ratio" not in found.metrics():
-        raise NotTested("the detail ratio was not measured")
+    needs(found, "detail_ratio")
     most = found.steps(names[0])[-1]
     rest: list[Key] = [(name, most) for name in names[1:]]
     family = 2 * len(rest)
@@ -137,7 +133,7 @@ def _of_eps(evidence: Evidence, table: str) -> tuple[Measured, list[str]]:
     """Rows with eps in place of the sampler's name, and those names, that of eps = 0 first."""
     found = measured(evidence, table)
     if "schedule" in found.rows:
-        found = _only(found, lambda rows: rows["schedule"] != "brownian")
+        found = found.where(lambda rows: rows["schedule"] != "brownian")
     levels = sorted(found.rows["eps"].unique())
     if not levels or levels[0] != 0 or len(levels) < 2:
         raise NotTested("needs eps = 0 and eps > 0")
@@ -147,8 +143,7 @@ def _of_eps(evidence: Evidence, table: str) -> tuple[Measured, list[str]]:
 
 def brownian(evidence: Evidence) -> Verdict:
     """Brownian less constant perturbation within the margin in PSNR and LPIPS, at every shared eps and N > 1."""
-    found = measured(evidence, "noise")
-    found = _only(found, lambda rows: rows["eps"] > 0)
+    found = measured(evidence, "noise").where(lambda rows: rows["eps"] > 0)
     shared = [
         eps for eps, rows in found.rows.groupby("eps") if {"constant", "brownian"} <= set(rows["schedule"])
     ]
@@ -173,26 +168,27 @@ def fewer_steps(evidence: Evidence) -> Verdict:
     return _if_fair(rule_of_steps(rows[rows["metric"] == lpips], lpips), rows, lpips)
 
 
-def rule_of_steps(rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000) -> Verdict:
-    """InDI needs fewer steps than `baseline` to the best quality that both reach, where that beats the input's.
+def rule_of_steps(rows: pd.DataFrame, metric: str) -> Verdict:
+    """InDI needs fewer steps than the DDPM to the best quality that both reach, where that beats the input's.
 
     Args:
-        rows: tidy, of the metric, with InDI, the baseline and the input.
+        rows: tidy, of the metric, with InDI, the DDPM and the input.
 
     Raises:
         InDIError: as `comparison.steps_to_reach`.
     """
-    both = rows[rows["sampler"].isin(("indi", baseline, INPUT))]
+    resamples = 2000
+    both = rows[rows["sampler"].isin(("indi", "ddpm", INPUT))]
     needed = comparison.steps_to_reach(both, metric, resamples=resamples).set_index("sampler")
-    ratio = needed.loc[baseline]
+    ratio = needed.loc["ddpm"]
     n = int(ratio["n"])
     numbers = [
         Number(f"steps of {name} to the best {metric} of both", row["steps"], row["low"], row["high"], n)
         for name, row in needed.iterrows()
     ]
     bounds = (ratio["ratio"], ratio["ratio_low"], ratio["ratio_high"])
-    key = Number(f"steps of {baseline} over those of InDI", *bounds, n, difference=False, at=1.0)
-    shares = comparison.shares(both, metric, baseline, resamples)
+    key = Number("steps of ddpm over those of InDI", *bounds, n, difference=False, at=1.0)
+    shares = comparison.shares(both, metric, "ddpm", resamples)
     outcome: Outcome = "reproduced" if key.better else "not reproduced" if key.worse else "inconclusive"
     reason = "" if key.better or key.worse else "the ratio's interval holds 1"
     if n < FEWEST_IMAGES:
@@ -255,10 +251,8 @@ def generation_fid(evidence: Evidence) -> Verdict:
         raise NotTested("FID was not measured (its weights are missing)")
     row = rows.loc[(rows["steps"] - printed["steps"]).abs().idxmin()]
     level = float(printed["FID"])
-    what = f"FID at N = {row['steps']} minus the printed one"
-    number = Number(
-        what, row["value"] - level, row["low"] - level, row["high"] - level, int(row["images"]), sign=-1
-    )
+    above = row[["value", "low", "high"]] - level
+    number = Number(f"FID at N = {row['steps']} minus the printed one", *above, n=int(row["images"]), sign=-1)
     if number.high < 0.1 * level:
         return Verdict("reproduced", "", (number,))
     outcome = "not reproduced" if number.low > 0.1 * level else "inconclusive"
@@ -325,14 +319,9 @@ def _present(found: Measured, names: Sequence[str]) -> list[str]:
 
 def _labelled(found: Measured, label: Callable[[pd.DataFrame], pd.Series]) -> Measured:
     """InDI's rows alone, with the setting in place of the sampler's name."""
-    found = _only(found, lambda rows: rows["sampler"] == "indi")
+    found = found.where(lambda rows: rows["sampler"] == "indi")
     sets = None if found.sets is None else found.sets.assign(sampler=label(found.sets))
     return Measured(found.rows.assign(sampler=label(found.rows)), sets)
-
-
-def _only(found: Measured, which: Callable[[pd.DataFrame], pd.Series]) -> Measured:
-    sets = None if found.sets is None else found.sets[which(found.sets)]
-    return Measured(found.rows[which(found.rows)], sets)
 
 
 def _one_each(verdict: Verdict, groups: Sequence[str]) -> tuple[Number, ...]:
