@@ -128,10 +128,7 @@ def difference(numbers: Iterable[float], metric: str) -> str:
 
 
 def show_table(
-    rows: pd.DataFrame,
-    caption: str | None = None,
-    digits: int = 3,
-    formats: Mapping[str, Any] | None = None,
+    rows: pd.DataFrame, caption: str | None = None, digits: int = 3, formats: Mapping[str, Any] | None = None
 ) -> Styler:
     """`rows` as a table for a notebook or a page: no index, floats to `digits` decimals, "–" for missing.
 

@@ -108,30 +108,26 @@ def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
 
 def _levels(found: Measured, names: Sequence[str]) -> pd.DataFrame:
     """Means of what was measured: columns sampler, metric, steps, mean; without the input."""
-    order = list(dict.fromkeys(found.rows["sampler"]))
-    series = [
-        name for name in (SAMPLER_LABELS if set(order) & set(SAMPLER_LABELS) else order) if name in order
+    there = list(dict.fromkeys(found.rows["sampler"]))
+    series = [key for key in SAMPLER_LABELS if key in there] or there
+    rows = [
+        (key, name, n, found.mean(name, (key, n)))
+        for name in names
+        for key in series
+        for n in found.steps(key)
     ]
-    return pd.DataFrame(
-        [
-            (key, name, n, found.mean(name, (key, n)))
-            for name in names
-            for key in series
-            for n in found.steps(key)
-        ],
-        columns=["sampler", "metric", "steps", "mean"],
-    )
+    return pd.DataFrame(rows, columns=["sampler", "metric", "steps", "mean"])
 
 
-def against_theory(tasks: Mapping[str, Measured], s: float = 1.0, sigma: float = 1.0) -> Figure:
-    """Detail ratio against N per task, beside the variance ratio of the Gaussian model with exact F."""
+def against_theory(tasks: Mapping[str, Measured]) -> Figure:
+    """Detail ratio against N per task, beside the variance in the Gaussian model, s = sigma = 1, with exact F."""
     model = "Gaussian model, exact F"
     counts = sorted({n for found in tasks.values() for n in found.steps("indi")})
-    rows = [(model, INPUT, 0, 1 + (sigma / s) ** 2)]
+    rows = [(model, INPUT, 0, 2.0)]
     for sampler in SAMPLER_LABELS:
         for n in counts:
-            gain = closed_form.sampler_gain(sampler, n, s, sigma)
-            rows.append((model, sampler, n, closed_form.output_variance(gain, s, sigma) / s**2))
+            gain = closed_form.sampler_gain(sampler, n, 1.0, 1.0)
+            rows.append((model, sampler, n, closed_form.output_variance(gain, 1.0, 1.0)))
     for task, found in tasks.items():
         keys = [(INPUT, 0), *((sampler, n) for sampler in SAMPLER_LABELS for n in found.steps(sampler))]
         rows += [(task, *key, found.mean("detail_ratio", key)) for key in keys]
@@ -160,9 +156,8 @@ def landmarks(found: Measured, names: Sequence[str]) -> pd.DataFrame:
         diverges = next((n for i, n in enumerate(counts) if all(worse[i:])), None)
         best = found.best(name, [("indi", n) for n in found.steps("indi")])[1]
         after = [n for n in counts if n > best]
-        falls = next(
-            (n for n in after if found.compare(name, ("indi", n), ("indi", best), len(after)).worse), None
-        )
+        fallen = (n for n in after if found.compare(name, ("indi", n), ("indi", best), len(after)).worse)
+        falls = next(fallen, None)
         before, last = counts[-2:] if len(counts) > 1 else (1, counts[-1])
         change = found.compare(name, ("cold_diffusion", last), ("cold_diffusion", before))
         rows.append(

@@ -145,19 +145,8 @@ def comparisons(
             scores = part.assign(value=loss_score(metric)(part["value"]))
             word = worded(evaluation.difference(scores, metric, (a, n), (b, m)))
             out.append((a, n, b, m, metric, interval.mean, interval.low, interval.high, interval.n, word))
-    columns = [
-        "method",
-        "calls",
-        "baseline",
-        "baseline_calls",
-        "metric",
-        "mean",
-        "low",
-        "high",
-        "n",
-        "verdict",
-    ]
-    return pd.DataFrame(out, columns=columns)
+    setting = ["method", "calls", "baseline", "baseline_calls", "metric"]
+    return pd.DataFrame(out, columns=[*setting, "mean", "low", "high", "n", "verdict"])
 
 
 def at_equal_calls(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from indi.claims import Measured
+from indi.claims.steps import curve
 from indi.evaluation import INPUT, TRUTH
 from indi.evaluation.ddpm_steps import steps_to_reach
 from indi.evaluation.metrics import describe
@@ -21,8 +23,9 @@ from indi.method import cddpm
 LABELS = {INPUT: "input y"} | {name: LOOKS[name].label for name in ("indi", "ddpm", "ddim")}
 
 
-def schedules(n: int = 100) -> Figure:
-    """The six inference schedules at n steps: level, and noise-to-signal ratio, against the step."""
+def schedules() -> Figure:
+    """The six inference schedules at 100 steps: level, and noise-to-signal ratio, against the step."""
+    n = 100
     rows = pd.concat(
         pd.DataFrame({"schedule": name, "step": np.arange(n + 1), "level": cddpm.levels(name, n)})
         for name in cddpm.SCHEDULES
@@ -37,18 +40,18 @@ def schedules(n: int = 100) -> Figure:
     return figure
 
 
-def perception_distortion(means: pd.DataFrame, perception: str, distortion: str = "psnr") -> Figure:
+def perception_distortion(means: pd.DataFrame, perception: str) -> Figure:
     """Fig. 12: InDI and the fused curves, labelled with N; every schedule as a small point behind its curve.
 
     Args:
-        means: as `comparison.choices` gives it, with both metrics.
+        means: as `comparison.choices` gives it, with PSNR and the perceptual metric.
     """
-    chosen = means[means["chosen"]].melt(["sampler", "steps"], [perception, distortion], "metric", "mean")
-    figure = metric_plane(chosen, perception, distortion)
+    chosen = means[means["chosen"]].melt(["sampler", "steps"], [perception, "psnr"], "metric", "mean")
+    figure = metric_plane(chosen, perception)
     for name, part in means[~means["chosen"]].groupby("sampler"):
         look = LOOKS[str(name)]
         figure.axes[0].scatter(
-            part[distortion], part[perception], s=14, color=look.colour, alpha=0.35, marker=look.marker
+            part["psnr"], part[perception], s=14, color=look.colour, alpha=0.35, marker=look.marker
         )
     title = "number of steps N at each point;\nsmall: schedules not chosen"
     figure.axes[0].legend(title=title, title_fontsize=9)
@@ -60,28 +63,22 @@ def gallery(
     image: str,
     step_counts: Sequence[int],
     chosen: Mapping[tuple[str, int], str],
-    side: int = 64,
 ) -> Figure:
-    """One image: a row per method, a column per number of steps, y and the truth at the sides.
+    """The middle of one image: a row per method, a column per number of steps, y and the truth at the sides.
 
     Args:
         kept: as `evaluation.Evaluated.kept`, of both evaluations.
         image: its name.
         step_counts: N of the columns.
         chosen: (sampler, N) -> the schedule that is shown.
-        side: of the central window, pixels.
     """
     names = list(dict.fromkeys(sampler for sampler, _ in chosen))
-    rows = [
-        [
-            (INPUT, 0),
-            *((name if name == "indi" else f"{name}:{chosen[name, n]}", n) for n in step_counts),
-            (TRUTH, 0),
-        ]
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        restored = [(name if name == "indi" else f"{name}:{chosen[name, n]}", n) for n in step_counts]
+        rows.append([(INPUT, 0), *restored, (TRUTH, 0)])
     return pictures(
-        [[middle(kept[image, *key], side) for key in row] for row in rows],
+        [[middle(kept[image, *key], 64) for key in row] for row in rows],
         ["input y", *(f"N = {n}" for n in step_counts), "truth x"],
         [LABELS[name].replace(", ", ",\n").replace(" D", "\nD") for name in names],
         size=1.6,
@@ -136,11 +133,13 @@ def findings(rows: pd.DataFrame, sets: pd.DataFrame, metric: str) -> pd.DataFram
         rows, sets: tidy.
         metric: the perceptual one that has a value per image.
     """
+    every = Measured(rows)
+    indi = every.best(metric, curve(every, "indi"))
     out = []
     for baseline in ("ddpm", "ddim"):
         both = rows[rows["sampler"].isin(("indi", baseline, INPUT))]
         found = steps_to_reach(both, metric).set_index("sampler").loc[baseline]
-        best = steps_to_reach(both, metric, _best(both, metric)).set_index("sampler").loc[baseline]
+        best = steps_to_reach(both, metric, indi).set_index("sampler").loc[baseline]
         reached = "not with any N tried" if np.isinf(best["steps"]) else f"at N = {best['steps']:.0f}"
         row = {
             "baseline": f"{LABELS[baseline]} (fused)",
@@ -156,11 +155,6 @@ def findings(rows: pd.DataFrame, sets: pd.DataFrame, metric: str) -> pd.DataFram
             row[f"the ratio by {describe(name).label}"] = _count(one["ratio"])
         out.append(row)
     return pd.DataFrame(out)
-
-
-def _best(rows: pd.DataFrame, metric: str) -> tuple[str, int]:
-    means = rows[(rows["metric"] == metric) & (rows["sampler"] == "indi")].groupby("steps")["value"].mean()
-    return "indi", int(means.idxmin() if describe(metric).direction == "lower" else means.idxmax())
 
 
 def _counts(found: pd.Series, value: str, low: str, high: str) -> str:

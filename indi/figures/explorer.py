@@ -26,17 +26,11 @@ from indi.data import datasets
 from indi.errors import InDIError, unknown
 from indi.evaluation import INPUT, metrics, protocols
 from indi.evaluation.measure import TRUTH
+from indi.figures.ledger import CHAPTERS as CHAPTERS
+from indi.figures.plots import middle
 from indi.files import writable
 from indi.records import provenance, results
 from indi.training import recipes
-
-#: Task -> its chapter.
-CHAPTERS = {
-    "jpeg": "04_jpeg",
-    "motion": "05_motion",
-    "super_resolution": "06_super_resolution",
-    "defocus": "07_defocus",
-}
 
 #: The task shown on the front page.
 FRONT = "jpeg"
@@ -58,10 +52,14 @@ TOLERANCE = 0.005
 #: N without pictures: three steps look like two or five, and the folder has to stay small.
 LEFT_OUT = (3,)
 
+#: In place of an explorer of older numbers than its chapter's.
+_OLD = """```{{note}}
+The step explorer is left out: its pictures are those of older numbers than this chapter's. Make it again with `{}`.
+```
+"""
+
 #: Columns of the strip that stands in where there is no JavaScript.
 STRIP = (1, 5, 20)
-
-_BASE = ("indi", 1)
 
 
 def folder(task: str, profile: str) -> Path:
@@ -120,8 +118,7 @@ def make(task: str, profile: str) -> Path:
     target = folder(task, profile)
     new = writable(target.parent / f".{task}.partial")
     try:
-        pictures = _again(task, profile, basis, values, new)
-        if pictures is None:
+        if (pictures := _again(task, profile, basis, values, new)) is None:
             restored = evaluation.evaluate(
                 trained.F,
                 images,
@@ -141,7 +138,7 @@ def make(task: str, profile: str) -> Path:
                 "checked": {
                     "what": "PSNR of each restored image before encoding against its row of the table, dB",
                     "images": len(found),
-                    "largest_difference": _check(found, values, task, profile),
+                    "largest_difference": _check(found, values, f"{task} of {profile}", rerun),
                 },
                 "lowest_psnr_of_encoding": lowest,
                 "basis": basis,
@@ -267,7 +264,7 @@ def _values(rows: pd.DataFrame, image: str, names: Sequence[str]) -> dict[str, d
 def _curve(rows: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
     """A point per sampler and N: mean, low, high of each metric, as `evaluation.changes` gives them."""
     points: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in evaluation.changes(rows[rows["metric"].isin(names)], _BASE).itertuples():
+    for row in evaluation.changes(rows[rows["metric"].isin(names)], ("indi", 1)).itertuples():
         key = (str(row.sampler), int(row.steps))
         if key[0] == "naive" and key[1] > NAIVE_UP_TO:
             continue
@@ -278,21 +275,16 @@ def _curve(rows: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
     return list(points.values())
 
 
-def _check(found: pd.DataFrame, values: Mapping[str, Any], task: str, profile: str) -> float:
-    """The largest difference in dB between what was restored now and the table.
-
-    Raises:
-        InDIError: it is above `TOLERANCE`.
-    """
+def _check(found: pd.DataFrame, values: Mapping[str, Any], table: str, rerun: str) -> float:
+    """The largest difference in dB between what was restored now and the table; an error above `TOLERANCE`."""
     largest = 0.0
     for row in found[found["metric"] == "psnr"].itertuples():
         then = values[str(row.image)][_key(str(row.sampler), int(row.steps))]["psnr"]
         largest = max(largest, abs(float(row.value) - then))
         if largest > TOLERANCE:
             raise InDIError(
-                f"{task} of {profile}: {row.image}, {row.sampler} with {row.steps} steps, came out at "
-                f"{row.value:.4f} dB and not at the table's {then:.4f} dB: run its chapter on this machine "
-                f"first, indi run notebooks/{CHAPTERS[task]}.ipynb --profile {profile}."
+                f"{table}: {row.image}, {row.sampler} with {row.steps} steps, came out at {row.value:.4f} dB and not "
+                f"at the table's {then:.4f} dB: on this machine, {rerun}."
             )
     return largest
 
@@ -305,8 +297,7 @@ def _write_pictures(
     known: dict[bytes, str] = {}
     lowest = np.inf
     for (image, sampler, steps), picture in kept.items():
-        top, left = ((np.array(picture.shape[:2]) - SIDE) // 2).clip(min=0)
-        window = np.ascontiguousarray(picture[top : top + SIDE, left : left + SIDE])
+        window = np.ascontiguousarray(middle(picture, SIDE))
         digest = hashlib.sha256(window.tobytes()).digest()
         if digest not in known:
             known[digest] = f"{image}-{sampler}{f'-{steps}' if steps else ''}.webp"
@@ -324,7 +315,6 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
 
     Args:
         wanted: path -> content of the book's files so far, the pages of the executed chapters among them.
-        profile: smoke, laptop, gpu or paper.
 
     Returns:
         What to add to `wanted` or to put in its place: the pictures and their record, each task's chapter with
@@ -342,15 +332,16 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
             book / "results" / "explorer" / task / path.name: path.read_bytes()
             for path in sorted(folder(task, profile).iterdir())
         }
+        current = _current(record)
         page = book / "notebooks" / f"{chapter}.ipynb"
         if page in wanted:
             notebook = nbformat.reads(wanted[page].decode(), as_version=4)
-            shown = _raw(fragment(record, "../")) if _current(record) else _old(record)
+            shown = _raw(fragment(record, "../")) if current else _OLD.format(_command(task, profile))
             text = f"({task}-explorer)=\n## Step by step\n\n{shown}"
             below = 2 if len(notebook.cells) > 1 and notebook.cells[1].get("id") == "in-short" else 1
             notebook.cells.insert(below, nbformat.v4.new_markdown_cell(text, id="explorer"))
             added[page] = (nbformat.writes(notebook) + "\n").encode()
-        if task == FRONT and _current(record):
+        if task == FRONT and current:
             added[front] = _raw(fragment(record, "", front=True)).encode()
     return added
 
@@ -365,8 +356,7 @@ def stored(task: str, profile: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return dict(record)
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise InDIError(f"{path} cannot be read: make it again with {_command(task, profile)}.") from error
 
@@ -384,14 +374,6 @@ def _command(task: str, profile: str) -> str:
     return f"indi explorer {task} --profile {profile}"
 
 
-def _old(record: Mapping[str, Any]) -> str:
-    command = _command(record["task"], record["profile"])
-    return (
-        "```{note}\nThe step explorer is left out: its pictures are those of older numbers than this chapter's. "
-        f"Make it again with `{command}`.\n```\n"
-    )
-
-
 def _raw(text: str) -> str:
     return f"```{{raw}} html\n{text}\n```\n"
 
@@ -406,9 +388,10 @@ def fragment(record: Mapping[str, Any], base: str, front: bool = False) -> str:
     """
     at = f"{base}explorer/{record['task']}/"
     choice = record["choices"][min(1, len(record["choices"]) - 1)]
+    steps = [n for n in STRIP if n in record["steps"]]
     columns = [
         ("degraded y", _key(INPUT, 0)),
-        *((f"N = {n}", _key("indi", n)) for n in STRIP if n in record["steps"]),
+        *((f"N = {n}", _key("indi", n)) for n in steps),
         ("truth x", _key(TRUTH, 0)),
     ]
     strip = "\n".join(
@@ -417,7 +400,7 @@ def fragment(record: Mapping[str, Any], base: str, front: bool = False) -> str:
         for label, key in columns
     )
     shown = {name: record[name] for name in ("task", "images", "steps", "metrics", "choices", "curve")}
-    shown["strip"] = [0, *(n for n in STRIP if n in record["steps"])]
+    shown["strip"] = [0, *steps]
     shown["naive_cut"] = NAIVE_UP_TO if max(record["steps"]) > NAIVE_UP_TO else None
     data = json.dumps(shown, separators=(",", ":")).replace("</", "<\\/")
     set_name, crop, profile = html.escape(record["set"]), record["crop"], record["profile"]

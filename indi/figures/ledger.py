@@ -29,6 +29,8 @@ _LOOK: dict[Outcome, tuple[str, str]] = {
     "not tested": ("○", "#767676"),
 }
 TASKS = {task: profiles.TASKS[task][1] for task in profiles.RESTORATION}
+#: Task -> its chapter, in the order of the chapters.
+CHAPTERS = dict(sorted(((task, profiles.TASKS[task][0]) for task in TASKS), key=lambda item: item[1]))
 
 #: What a claim's name starts with -> the figure that shows its evidence; "*" is the task. Longest first.
 _FIGURES = {
@@ -84,8 +86,8 @@ def sentences(entries: Sequence[Entry]) -> str:
     Each leads to its place on the claims' page, which has all numbers and the rule.
     """
     lines = []
-    for title in dict.fromkeys(map(_title, entries)):
-        group = [entry for entry in entries if _title(entry) == title]
+    for title in dict.fromkeys(entry.claim.title for entry in entries):
+        group = [entry for entry in entries if entry.claim.title == title]
         if len(group) == 1:
             (entry,) = group
             outcome = entry.verdict.outcome.capitalize()
@@ -98,26 +100,17 @@ def sentences(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _about(tasks: Sequence[str]) -> str:
-    return "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
-
-
-def _title(entry: Entry) -> str:
-    return entry.claim.title.rstrip(".")
-
-
 def _here(entry: Entry) -> str:
-    why = shortly(entry)
+    why = _why(entry.verdict.reason, entry.verdict.key)
     count = len(entry.verdict.numbers)
     listed = "rule" if not count else "rule and number" if count == 1 else f"rule and all {count} numbers"
     link = f' <a href="13_claims.html#{anchor(entry)}">({listed})</a>'
     return (f" Here: {why}." if why else "") + link
 
 
-def shortly(entry: Entry) -> str:
+def _why(reason: str, key: Number | None) -> str:
     """Why a verdict is no plainer one, and the number it hangs on, with two significant digits; "" without both."""
-    key = entry.verdict.key
-    return "; ".join(filter(None, [entry.verdict.reason, rounded(key) if key else ""]))
+    return "; ".join(filter(None, [reason, rounded(key) if key else ""]))
 
 
 def rounded(number: Number) -> str:
@@ -144,12 +137,12 @@ def differences(entries: Sequence[Entry], page: str) -> str:
         groups: dict[tuple[str, str], list[Entry]] = {}
         for entry in entries:
             if entry.verdict.outcome == outcome:
-                groups.setdefault((_title(entry), entry.verdict.reason), []).append(entry)
+                groups.setdefault((entry.claim.title, entry.verdict.reason), []).append(entry)
         for (title, reason), group in groups.items():
             tasks = [TASKS[entry.claim.task] for entry in group if entry.claim.task]
-            of = f" ({_about(tasks)})" if tasks else ""
-            key = group[0].verdict.key if len(group) == 1 else None
-            why = "; ".join(filter(None, [reason, rounded(key) if key else ""]))
+            about = "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
+            of = f" ({about})" if tasks else ""
+            why = _why(reason, group[0].verdict.key if len(group) == 1 else None)
             link = f'<a href="{page}#{anchor(group[0])}">{html.escape(title)}</a>'
             lines.append(f"- **{outcome.capitalize()}:** {link}{of}{': ' + why if why else ''}.")
     return "\n".join(lines)
@@ -174,10 +167,8 @@ def trained(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
     """On what findings rest: part of a sentence. Arguments as those of `rests_on`."""
     recipe = trainings[0]["recipe"]
     several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
-    whole = recipes.recipe(recipe["task"], "paper").steps
-    return (
-        f"all this rests on {count} images and {several} of {recipe['steps']:,} steps (the paper: {whole:,})"
-    )
+    steps, whole = recipe["steps"], recipes.recipe(recipe["task"], "paper").steps
+    return f"all this rests on {count} images and {several} of {steps:,} steps (the paper: {whole:,})"
 
 
 def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
@@ -189,11 +180,10 @@ def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
     """
     recipe = trainings[0]["recipe"]
     paper = recipes.recipe(recipe["task"], "paper")
-    said = trained(trainings, count)
     return (
-        f"{capital(said)}. The network has {recipe['channels']} channels (the paper's: {paper.channels}) and "
-        f"was trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % intervals over "
-        "images; another seed of the training may change the numbers by more"
+        f"{capital(trained(trainings, count))}. The network has {recipe['channels']} channels (the paper's: "
+        f"{paper.channels}) and was trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % "
+        "intervals over images; another seed of the training may change the numbers by more"
     )
 
 
@@ -226,15 +216,14 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
         page: the claims' page, as seen from the page that shows the table; "": the same.
     """
     rows = []
-    columns = dict(sorted(TASKS.items(), key=lambda task: profiles.TASKS[task[0]][0]))  # as the chapters
     for title in dict.fromkeys(entry.claim.title for entry in entries):
         found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
         badges = {
             task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
             for task, entry in found.items()
         }
-        rows.append([html.escape(title), *(badges.get(task, "") for task in (*columns, ""))])
-    grid = _table(["claim", *columns.values(), "no single task"], rows)
+        rows.append([html.escape(title), *(badges.get(task, "") for task in (*CHAPTERS, ""))])
+    grid = _table(["claim", *(TASKS[task] for task in CHAPTERS), "no single task"], rows)
     return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
 
 
@@ -244,8 +233,7 @@ def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | 
     A plain list of `<details>`; the page's script (book/_static/claims.js) adds filters to it.
 
     Args:
-        places: id of a figure, table or section's figure -> (page.html, id of the section above); None: no such
-            places are known, and only downloads are linked.
+        places: where evidence stands, as `captions.places` gives it; None: only downloads are linked.
     """
     cards = [_card(entry, profile, places or {}) for entry in entries]
     return '<div class="indi-claims">\n' + "\n".join(cards) + "\n</div>"
@@ -274,7 +262,7 @@ def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
         "data": html.escape("; ".join(filter(None, data))),
         "rerun": f'<code class="indi-command">{command}</code>',
     }
-    shown = _table(None, [row for row in rows.items() if row[1]])
+    shown = _table([], [row for row in rows.items() if row[1]])
     name = anchor(entry)
     return (
         f'<details class="indi-claim" data-verdict="{verdict.outcome}" data-task="{claim.task}" '
@@ -288,15 +276,13 @@ def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
 def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
     """Links to the section, figure, table and data that a verdict rests on."""
     claim = entry.claim
-    links = []
     figure = f"figure-{figure_of(entry)}".replace("_", "-")
     if section := places.get(f"section of {figure}"):
-        links.append(("section", section))
+        listed = [f'<a href="{section}">section</a>']
     else:
-        links.append(("chapter", f"{claim.chapter}.html"))
+        listed = [f'<a href="{claim.chapter}.html">chapter</a>']
     if place := places.get(figure):
-        links.append(("figure", f"{place}#{figure}"))
-    listed = [f'<a href="{target}">{name}</a>' for name, target in links]
+        listed.append(f'<a href="{place}#{figure}">figure</a>')
     stored = [name for name in claim.tables if f"data of {name}" in places]
     for name in stored:
         of = f" {name}" if len(stored) > 1 else ""
@@ -321,11 +307,16 @@ def anchor(entry: Entry) -> str:
     return "claim-" + entry.claim.id.replace("/", "-").replace(".", "-").replace("_", "-")
 
 
-def _table(heads: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown; the first row holds the headings."""
+    heads, *others = rows
+    return ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *others)]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # left-aligned, against the notebook style of right-aligned figures
     cell = 'style="text-align:left;vertical-align:top"'
-    head = (
-        "" if heads is None else f"<thead><tr>{''.join(f'<th {cell}>{h}</th>' for h in heads)}</tr></thead>"
-    )
+    titles = "".join(f"<th {cell}>{title}</th>" for title in heads)
+    head = f"<thead><tr>{titles}</tr></thead>" if heads else ""
     body = "".join(f"<tr>{''.join(f'<td {cell}>{content}</td>' for content in row)}</tr>" for row in rows)
     return f'<table style="width:100%">{head}<tbody>{body}</tbody></table>'

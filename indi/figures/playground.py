@@ -15,8 +15,9 @@ from indi.method import closed_form, samplers
 from indi.method.process import randn_like
 
 
-def still(n: int = 50, particles: int = 24, s: float = 1.0, sigma: float = 1.0) -> Figure:
+def still() -> Figure:
     """Paths of the three samplers of the paper in the Gaussian model, beside the right law of x_t."""
+    n, particles, s, sigma = 50, 24, 1.0, 1.0
 
     def F(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return closed_form.gaussian_gain(float(t[0]), s, sigma) * x
@@ -53,10 +54,7 @@ def still(n: int = 50, particles: int = 24, s: float = 1.0, sigma: float = 1.0) 
 def main() -> None:
     mpl.use("agg")
     figures.use_style()
-    with mpl.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
-        still().savefig(
-            paths.root() / "book" / "_static" / "playground.svg", format="svg", metadata={"Date": None}
-        )
+    still().savefig(paths.root() / "book" / "_static" / "playground.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

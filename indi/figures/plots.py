@@ -87,7 +87,6 @@ def plane(
     rows: pd.DataFrame,
     perception: str,
     distortion: str = "psnr",
-    given: Mapping[Any, Look] | None = None,
     labelled: Mapping[Any, Sequence[int]] | None = None,
 ) -> None:
     """One metric against another: a path per series in the order of N, which stands beside its points.
@@ -98,7 +97,7 @@ def plane(
         labelled: series -> the N that are written; None: all.
     """
     wanted = rows[(rows["sampler"] != INPUT) & rows["metric"].isin((perception, distortion))]
-    given = given or looks(wanted["sampler"])
+    given = looks(wanted["sampler"])
     wide = wanted.pivot(index=["sampler", "steps"], columns="metric")
     points = wide["mean"].reset_index()
     if "low" in rows:
@@ -203,12 +202,8 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if handles:
-        figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside lower center",
-            ncols=min(len(handles), columns),
-        )
+        wide = min(len(handles), columns)
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=wide)
 
 
 def pictures(

@@ -31,11 +31,11 @@ def training_curve(log: pd.DataFrame, loss: str = "absolute error of x") -> Figu
     return figure
 
 
-def training_curves(log: pd.DataFrame, by: str, loss: str = "absolute error of x") -> Figure:
+def training_curves(log: pd.DataFrame, by: str) -> Figure:
     """Running means of several trainings' losses (images in [-1, 1]); the column `by` tells them apart."""
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     parts = [_running(part, max(1, len(part) // 8)) for _, part in log.groupby(by, sort=False)]
-    _losses(axes, pd.concat(parts, ignore_index=True), by, loss)
+    _losses(axes, pd.concat(parts, ignore_index=True), by, "absolute error of x")
     return figure
 
 
@@ -65,24 +65,19 @@ def restored_strip(
     kept: Mapping[tuple[str, str, int], np.ndarray],
     images: Sequence[str],
     step_counts: Sequence[int],
-    sampler: str = "indi",
     side: int | None = 64,
 ) -> Figure:
-    """A row per image: y, the restorations at several step counts, and the truth, enlarged.
+    """A row per image: y, InDI's restorations at several step counts, and the truth, enlarged.
 
     Args:
         kept: as `evaluation.Evaluated.kept`.
         images: names of the rows; those that were not kept are left out.
         step_counts: N of the columns.
-        sampler: whose restorations.
         side: of the central window shown, pixels; None for all.
     """
-    columns = [(INPUT, 0), *((sampler, n) for n in step_counts), (TRUTH, 0)]
-    rows = [
-        [middle(kept[image, *column], side) for column in columns]
-        for image in images
-        if (image, INPUT, 0) in kept
-    ]
+    columns = [(INPUT, 0), *(("indi", n) for n in step_counts), (TRUTH, 0)]
+    there = [image for image in images if (image, INPUT, 0) in kept]
+    rows = [[middle(kept[image, *column], side) for column in columns] for image in there]
     return pictures(rows, ["input y", *(f"N = {n}" for n in step_counts), "truth x"])
 
 

@@ -53,20 +53,17 @@ def paper_table(name: str) -> pd.DataFrame:
     return rows[[c for c in rows.columns if c in _HEADS]].rename(columns=_HEADS)
 
 
-def our_table(
-    summary: pd.DataFrame, sets: pd.DataFrame, names: Sequence[str], sampler: str = "indi"
-) -> pd.DataFrame:
-    """Our numbers in the order of a table of the paper: column N, then a column per metric, as text.
+def our_table(summary: pd.DataFrame, sets: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """InDI's numbers in the order of a table of the paper: column N, then a column per metric, as text; y first.
 
     Args:
         summary: as `evaluation.summary` gives it. sets: as `evaluation.Evaluated.sets`.
         names: metrics per image and distances between sets, as `metrics.resolve` takes them; a kernel
             distance is shown times 1000, as the paper does.
-        sampler: whose rows; those of the input come first.
     """
     parts = [summary, sets.rename(columns={"value": "mean"})]
     found = pd.concat([part for part in parts if len(part)])
-    found = found[found["sampler"].isin([INPUT, sampler])].set_index(["steps", "metric"])
+    found = found[found["sampler"].isin([INPUT, "indi"])].set_index(["steps", "metric"])
     out = []
     for steps in sorted(found.index.unique("steps")):
         row: dict[str, str] = {"N": "input y" if steps == 0 else str(steps)}
