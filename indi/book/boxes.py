@@ -16,7 +16,7 @@ from indi.claims.evidence import MARGINS
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
-from indi.figures import LOOKS, beyond
+from indi.figures import LOOKS, SAMPLER_LABELS, beyond
 from indi.records import results
 from indi.records.results import Table
 from indi.training.recipes import PAPER
@@ -39,19 +39,11 @@ TABLES: dict[str, tuple[str, ...]] = {chapter: (task,) for task, (chapter, _) in
 }
 _SAMPLERS = {"naive": "the naive sampler", "cold_diffusion": "Cold Diffusion"}
 #: Chapter -> photographs that were really blurred, and what by.
-_REAL = {
-    "05_motion": ("motion_levin", "real camera shake"),
-    "07_defocus": ("defocus_lytro", "real defocus"),
-}
+_REAL = {"05_motion": ("motion_levin", "real camera shake"), "07_defocus": ("defocus_lytro", "real defocus")}
 
 
 def sentences(notebook: str, profile: str) -> list[str]:
-    """What a chapter found, in at most three sentences; empty where its table is missing or empty.
-
-    Args:
-        notebook: the chapter, e.g. "04_jpeg".
-        profile: smoke, laptop, gpu or paper.
-    """
+    """What a chapter, e.g. "04_jpeg", found, in at most three sentences; empty where its table is missing or empty."""
     table = load(TABLES.get(notebook, ("",))[0], profile)
     if table is None or table.rows.empty:
         return []
@@ -138,7 +130,9 @@ def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[
         Parts of a sentence; none where nothing speaks against it.
     """
     said = []
-    for metric in rows["metric"].unique() if best != 1 else ():
+    if best == 1:
+        return _on_real_photographs(notebook, profile, best)
+    for metric in rows["metric"].unique():
         direction = metrics.describe(metric).direction
         if metric in ("psnr", "ssim", "psnr_y", "ssim_y", "detail_ratio") or metric.startswith("lpips"):
             continue
@@ -146,53 +140,48 @@ def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[
         off = part.assign(value=(part["value"] - 1).abs()) if direction == "none" else part
         found = evaluation.difference(off, metric, ("indi", best), ("indi", 1))
         if (found.high < 0) if direction == "higher" else (found.low > 0):
-            one, many = (means(part)["indi", n, metric] for n in (1, best))
+            one, many = (two(means(part)["indi", n, metric]) for n in (1, best))
             way = "1 is right" if direction == "none" else _way(metric)
-            said.append(
-                f"{metrics.describe(metric).label} gets worse, from {two(one)} to {two(many)} ({way})"
-            )
+            said.append(f"{metrics.describe(metric).label} gets worse, from {one} to {many} ({way})")
     sets = load(f"{TABLES[notebook][0]}_sets", profile)
-    distances = pd.DataFrame(columns=["metric"]) if sets is None or best == 1 else sets.rows
-    for metric in distances["metric"].unique()[:1]:
-        level = means(distances)
-        one, many = (level["indi", n, metric] for n in (1, best))
+    if sets and len(sets.rows):
+        metric = sets.rows["metric"].iloc[0]
+        one, many = (means(sets.rows)["indi", n, metric] for n in (1, best))
         if many > one:
-            said.append(
-                f"the distance {label(metric)} to the set of clean images grows, from {two(one)} to {two(many)}"
-            )
+            grows = f"from {two(one)} to {two(many)}"
+            said.append(f"the distance {label(metric)} to the set of clean images grows, {grows}")
+    return said + _on_real_photographs(notebook, profile, best)
+
+
+def _on_real_photographs(notebook: str, profile: str, best: int) -> list[str]:
+    """Whether one step, or the best number, makes photographs worse that were really blurred."""
     name, what = _REAL.get(notebook, ("", ""))
-    if real := load(name, profile):
-        scenes = real_blur.by_scene(real.rows)
-        mean, lpips, where = (
-            means(scenes),
-            perception(scenes),
-            f"on {scenes['image'].nunique()} scenes with {what}",
-        )
-        gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
-        if gain < 0:
-            few = scenes["image"].nunique() < FEWEST_IMAGES
-            said.append(
-                f"{where} one step lowers PSNR by {two(-gain)} dB{' (too few to decide anything)' if few else ''}"
-            )
-        elif ("indi", best, lpips) in mean.index:
-            y, found = mean[INPUT, 0, lpips], mean["indi", best, lpips]
-            if (found < y) if _higher(lpips) else (found > y):
-                said.append(
-                    f"{where} {best} steps bring {label(lpips)} from {two(y)} to {two(found)}, worse than the input"
-                )
-    return said
+    real = load(name, profile)
+    if real is None:
+        return []
+    scenes = real_blur.by_scene(real.rows)
+    mean, lpips, count = means(scenes), perception(scenes), scenes["image"].nunique()
+    where = f"on {count} scenes with {what}"
+    gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
+    if gain < 0:
+        few = " (too few to decide anything)" if count < FEWEST_IMAGES else ""
+        return [f"{where} one step lowers PSNR by {two(-gain)} dB{few}"]
+    if ("indi", best, lpips) in mean.index:
+        y, found = mean[INPUT, 0, lpips], mean["indi", best, lpips]
+        if (found < y) if _higher(lpips) else (found > y):
+            to = f"from {two(y)} to {two(found)}"
+            return [f"{where} {best} steps bring {label(lpips)} {to}, worse than the input"]
+    return []
 
 
 def _samplers(mean: pd.Series, most: int) -> list[str]:
     said = [
-        f"{_SAMPLERS[name]} has {two(abs(gap))} dB {'less' if gap < 0 else 'more'} PSNR"
-        for name in ("naive", "cold_diffusion")
+        f"{called} has {two(abs(gap))} dB {'less' if gap < 0 else 'more'} PSNR"
+        for name, called in _SAMPLERS.items()
         if most > 1 and (name, most, "psnr") in mean.index
         for gap in [mean[name, most, "psnr"] - mean["indi", most, "psnr"]]
     ]
-    if not said:
-        return []
-    return [f"With {most} steps, {' and '.join(said)} than InDI."]
+    return [f"With {most} steps, {' and '.join(said)} than InDI."] if said else []
 
 
 def _toy(rows: pd.DataFrame, profile: str) -> list[str]:
@@ -200,12 +189,11 @@ def _toy(rows: pd.DataFrame, profile: str) -> list[str]:
     share = rows.set_index(["case", "sampler", "steps"])["fraction"]
     lines = []
     for case in rows["case"].unique():
-        one = f"{share[case, 'indi', 1]:.0%}"
-        at = {name: f"{share[case, name, most]:.0%}" for name in LOOKS if (case, name, most) in share.index}
+        at = {name: f"{share[case, name, most]:.0%}" for name in SAMPLER_LABELS}
         lines.append(
-            f"In case {case.partition(' ')[0]}, {one} of the points are at a mode after one step; after {most} "
-            "steps it "
-            f"is {at['indi']} for InDI, {at['naive']} for naive and {at['cold_diffusion']} for Cold Diffusion."
+            f"In case {case.partition(' ')[0]}, {share[case, 'indi', 1]:.0%} of the points are at a mode after one "
+            f"step; after {most} steps it is {at['indi']} for InDI, {at['naive']} for naive and "
+            f"{at['cold_diffusion']} for Cold Diffusion."
         )
     return lines
 
@@ -213,19 +201,19 @@ def _toy(rows: pd.DataFrame, profile: str) -> list[str]:
 def _gains(rows: pd.DataFrame, profile: str) -> list[str]:
     most = int(rows["steps"].max())
     equal = rows[(rows["s"] == rows["sigma"]) & (rows["steps"] == most)].set_index("sampler")
-    gain, right = equal["gain"], equal.loc["indi", "limit"]
+    gain = equal["gain"].map(two)
     lines = [
-        f"When signal and noise are equally strong, the right variance needs the gain {two(right)}; after {most} "
-        "steps "
-        f"InDI has {two(gain['indi'])}, naive {two(gain['naive'])} and Cold Diffusion {two(gain['cold_diffusion'])}."
+        "When signal and noise are equally strong, the right variance needs the gain "
+        f"{two(equal.loc['indi', 'limit'])}; after {most} steps InDI has {gain['indi']}, naive {gain['naive']} and "
+        f"Cold Diffusion {gain['cold_diffusion']}."
     ]
     if lost := load("deterministic", profile):
         part = lost.rows
-        end, eps = int(part["steps"].max()), 0.06
+        end = int(part["steps"].max())
         variance = part.set_index(["eps", "steps"])["variance"]
         lines.append(
             f"A coordinate that is lost without noise should have the variance 1: after {end} steps InDI gives it "
-            f"{two(variance[0.0, end])} with ε = 0 and {two(variance[eps, end])} with ε = {eps:g}."
+            f"{two(variance[0.0, end])} with ε = 0 and {two(variance[0.06, end])} with ε = 0.06."
         )
     return lines
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,7 +185,7 @@ def assemble(profile: str) -> None:
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
         page = made.get(source.stem) or _placeholder(source, profile)
-        wanted[book / "notebooks" / source.name] = (nbformat.writes(page) + "\n").encode()
+        wanted[book / "notebooks" / source.name] = _bytes(page)
     for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
         wanted[book / "results" / "report" / name] = text.encode()
     wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
@@ -200,16 +200,14 @@ def assemble(profile: str) -> None:
         if source.stem in made:
             copy = book / "notebooks" / source.name
             wanted[copy] = _downloadable(wanted[copy])
+    wanted[book / "results" / "tables" / "status.csv"] = rows.to_csv(index=False).encode()
     for path, content in wanted.items():
         if not (path.is_file() and path.read_bytes() == content):
             with replacing(path) as partial:
                 partial.write_bytes(content)
-    table = book / "results" / "tables" / "status.csv"
-    with replacing(table) as partial:
-        rows.to_csv(partial, index=False)
     for folder in ("notebooks", "results"):
         for path in (book / folder).rglob("*"):
-            if path.is_file() and path != table and path not in wanted:
+            if path.is_file() and path not in wanted:
                 path.unlink()
 
 
@@ -268,6 +266,10 @@ def _downloadable(content: bytes) -> bytes:
     """A page that brings its package where it is downloaded, by a cell below the title that the page leaves out."""
     page = nbformat.reads(content.decode(), as_version=4)
     page.cells.insert(1, nbformat.v4.new_code_cell(_GET, id="get-indi", metadata={"tags": ["remove-cell"]}))
+    return _bytes(page)
+
+
+def _bytes(page: nbformat.NotebookNode) -> bytes:
     return (nbformat.writes(page) + "\n").encode()
 
 
@@ -282,13 +284,11 @@ def _placeholder(source: Path, profile: str) -> nbformat.NotebookNode:
     # A label before the title stays, because other pages may refer to it.
     title = re.search(r"\A\s*((?:\([\w-]+\)=\s*\n)*\s*# .+)", text)
     heading = title.group(1) if title else f"# {source.stem}"
-    page = nbformat.v4.new_notebook()
     note = (
         f"{heading}\n\n```{{note}}\nThis chapter was not run under the profile `{profile}`. "
         f"Run it with `indi run notebooks/{source.name} --profile {profile}`.\n```\n"
     )
-    page.cells = [nbformat.v4.new_markdown_cell(note, id="not-run")]
-    return page
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(note, id="not-run")])
 
 
 def build(profile: str) -> Path:
@@ -346,7 +346,10 @@ def _built(into: Path, builder: str) -> Path:
 
 def _check_portable(html: Path) -> None:
     """Refuse built pages that name a path of this machine."""
-    for path in _texts(html):
+    suffixes = {".html", ".js", ".json", ".txt", ".csv", ".svg", ".ipynb", ".md", ".xml"}
+    for path in sorted(html.rglob("*")):
+        if path.suffix not in suffixes or not path.is_file():
+            continue
         if found := provenance.local_paths_in(path.read_text(encoding="utf-8", errors="replace")):
             raise InDIError(
                 f"{path.relative_to(html)} of the book names {', '.join(found)}: a published page "
@@ -354,24 +357,14 @@ def _check_portable(html: Path) -> None:
             )
 
 
-def _texts(html: Path) -> Iterator[Path]:
-    suffixes = {".html", ".js", ".json", ".txt", ".csv", ".svg", ".ipynb", ".md", ".xml"}
-    return (path for path in sorted(html.rglob("*")) if path.suffix in suffixes and path.is_file())
-
-
 def summary(profile: str, started: float) -> str:
-    """What `make reproduce` says at its end: what ran, how long, where the book is.
-
-    Args:
-        profile: smoke, laptop, gpu or paper.
-        started: when it began, in seconds since the epoch.
-    """
+    """What `make reproduce`, which began `started` seconds after the epoch, says at its end: what ran, how long."""
     lines, ran, failed = [], 0, False
     kept = reuse.kept(profile)
     for path in notebooks():
         run = runner.load_run(path.stem, profile)
         row = _status(path.stem, profile)
-        now = run is not None and _epoch(run) >= int(started)
+        now = run is not None and datetime.fromisoformat(run.provenance["time"]).timestamp() >= int(started)
         ran += now
         failed |= row["state"] == "failed"
         unless = "kept as it is; RETRAIN=1 trains it" if path.stem in kept else ""
@@ -385,7 +378,3 @@ def summary(profile: str, started: float) -> str:
     if page.is_file():
         lines.append(f"book{', not built again because of the failure' if failed else ''}: {page}")
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _epoch(run: runner.Run) -> float:
-    return datetime.fromisoformat(run.provenance["time"]).timestamp()

@@ -14,7 +14,7 @@ from typing import Any
 
 from indi import paths
 from indi.book import run as runner
-from indi.claims import Entry
+from indi.claims import Entry, Outcome
 from indi.errors import InDIError
 from indi.figures import ledger
 from indi.records import forms, results
@@ -25,26 +25,21 @@ _PAGE = "notebooks/13_claims.html"
 
 
 def parts(profile: str, entries: Sequence[Entry], notebooks: Sequence[str]) -> dict[str, str]:
-    """Name of a file of book/results/report/ -> its MyST Markdown.
-
-    Args:
-        profile: smoke, laptop, gpu or paper.
-        entries: the whole ledger.
-        notebooks: names of the chapters.
-    """
+    """Name of a file of book/results/report/ -> its MyST Markdown, from the whole ledger and the chapters' names."""
     tables = _tables(profile)
+
+    def listed(outcome: Outcome) -> str:
+        return _listed([entry for entry in entries if entry.verdict.outcome == outcome])
+
     made = {
         "abstract": _abstract(profile, entries),
         "trainings": _trainings(tables),
         "compute": _compute(profile, notebooks, tables),
+        "holds": listed("reproduced"),
+        "fails": listed("not reproduced"),
+        "open": listed("inconclusive"),
+        "untested": listed("not tested"),
     }
-    for name, outcome in (
-        ("holds", "reproduced"),
-        ("fails", "not reproduced"),
-        ("open", "inconclusive"),
-        ("untested", "not tested"),
-    ):
-        made[name] = _listed([entry for entry in entries if entry.verdict.outcome == outcome])
     return {f"{name}.md": text + "\n" for name, text in made.items()}
 
 
@@ -53,13 +48,12 @@ def _abstract(profile: str, entries: Sequence[Entry]) -> str:
     measured = [entry for entry in entries if entry.claim.kind == "empirical"]
     states: Counter[str] = Counter(entry.state for entry in entries)
     doubtful = sum(entry.doubtful for entry in entries)
+    change = f"{doubtful} of the decided verdicts would change" if doubtful else "no verdict changes"
     lines = [
         f"Profile `{profile}`. Of {len(entries)} claims: **{ledger.counted(entries)}**.",
         f"The {len(exact)} exact ones, which need no training: {ledger.counted(exact)}; "
         f"the {len(measured)} measured ones: {ledger.counted(measured)}.",
-        f"Corrected for so many claims (Holm), {doubtful} of the decided verdicts would change."
-        if doubtful
-        else "Corrected for so many claims (Holm), no verdict changes.",
+        f"Corrected for so many claims (Holm), {change}.",
     ]
     for state, why in (("stale", "is older than the code"), ("missing", "is incomplete")):
         if states[state]:
@@ -99,20 +93,12 @@ def _tables(profile: str) -> list[Table | None]:
     return found
 
 
-def _models(tables: Sequence[Table | None]) -> list[dict[str, Any]]:
-    """Recipe, checkpoint and seconds of every training that a stored table rests on, each once."""
-    found: dict[str, dict[str, Any]] = {}
+def _trainings(tables: Sequence[Table | None]) -> str:
+    """A row a task: how many trainings tables rest on, and the longest one's recipe beside that of the paper."""
+    by_task: dict[str, dict[str, dict[str, Any]]] = {}
     for table in filter(None, tables):
         for one in table.provenance.get("trainings", []):
-            found.setdefault(one["checkpoint"], one)
-    return list(found.values())
-
-
-def _trainings(tables: Sequence[Table | None]) -> str:
-    """A row a task: how many trainings, and the longest one's recipe beside that of the paper."""
-    by_task: dict[str, list[dict[str, Any]]] = {}
-    for one in _models(tables):
-        by_task.setdefault(one["recipe"]["task"], []).append(one["recipe"])
+            by_task.setdefault(one["recipe"]["task"], {})[one["checkpoint"]] = one["recipe"]
     if not by_task:
         return "Nothing was trained under this profile."
     lines = [
@@ -120,7 +106,8 @@ def _trainings(tables: Sequence[Table | None]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for task, of_task in by_task.items():
-        longest, paper = max(of_task, key=lambda recipe: recipe["steps"]), recipes.recipe(task, "paper")
+        longest = max(of_task.values(), key=lambda recipe: recipe["steps"])
+        paper = recipes.recipe(task, "paper")
         lines.append(
             f"| {task.replace('_', ' ')} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
             f"| {longest['channels']} ({paper.channels}) | {longest['crop']} ({paper.crop}) "
@@ -135,23 +122,20 @@ def _compute(profile: str, notebooks: Sequence[str], tables: Sequence[Table | No
     if not runs:
         return "No chapter has run under this profile."
     hours = sum(run.seconds * run.provenance["machine"]["cores"] for run in runs) / 3600
-    machines = dict.fromkeys(
-        f"{made['gpu'] or made['cpu']}, {made['cores']} cores"
-        for made in (r.provenance["machine"] for r in runs)
-    )
+    of_runs = [run.provenance["machine"] for run in runs]
+    machines = dict.fromkeys(f"{of['gpu'] or of['cpu']}, {of['cores']} cores" for of in of_runs)
     longest = max(runs, key=lambda run: run.seconds)
     trained = _seconds(profile)
     wall = sum(run.seconds for run in runs) / 3600
     lines = [
         f"{len(runs)} chapters took {wall:.1f} hours on {'; '.join(machines)}: at most "
         f"**{hours:.1f} core-hours**, their short trainings included. The longest is `{longest.notebook}`, "
-        f"{longest.seconds / 60:.0f} minutes.",
+        f"{longest.seconds / 60:.0f} minutes."
     ]
     if trained:
-        together = sum(trained) / 3600
         lines.append(
-            f"The {len(trained)} shipped models were trained before, in {together:.1f} hours of wall time, "
-            f"the longest in {max(trained) / 60:.0f} minutes."
+            f"The {len(trained)} shipped models were trained before, in {sum(trained) / 3600:.1f} hours of wall "
+            f"time, the longest in {max(trained) / 60:.0f} minutes."
         )
     for count, words in (
         (sum(table is not None and table.stale for table in tables), "older than today's code"),

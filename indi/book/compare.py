@@ -74,11 +74,8 @@ def _published(profile: str, against: str) -> Iterator[Path]:
         yield Path(against) / "tables"
         return
     folder = paths.results(profile) / "tables"
-    ran = subprocess.run(
-        ["git", "-C", str(paths.root()), "archive", against, folder.relative_to(paths.root()).as_posix()],
-        capture_output=True,
-        check=False,
-    )
+    git = ["git", "-C", str(paths.root()), "archive", against, folder.relative_to(paths.root()).as_posix()]
+    ran = subprocess.run(git, capture_output=True, check=False)
     if ran.returncode:
         raise InDIError(
             f"nothing is published under profile {profile!r} at {against!r}: name a commit, or a folder with a "

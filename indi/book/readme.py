@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import get_args
 from unittest.mock import patch
 
 import pandas as pd
@@ -14,15 +15,13 @@ import pandas as pd
 from indi import claims, evaluation, paths, profiles
 from indi.errors import InDIError
 from indi.evaluation import metrics
+from indi.figures import ledger
 from indi.files import replacing
 from indi.records import results
 
 PROFILE = "laptop"
 BEGIN, END = "<!-- made by `indi readme` -->", "<!-- end of what is made -->"
 PICTURE = Path("book", "_static", "example.png")
-
-_TASKS = ("motion", "defocus", "jpeg", "super_resolution")
-_VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
 
 
 def write() -> Path:
@@ -61,35 +60,20 @@ def section() -> str:
         InDIError: a table is missing or was edited by hand.
     """
     entries = claims.judge(PROFILE)
-    counts = {name: sum(entry.verdict.outcome == name for entry in entries) for name in _VERDICTS}
-    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return "\n".join(
-        [
-            BEGIN,
-            f"Of {len(entries)} claims of the paper: {shown}.",
-            "",
-            *_table([("claim", "verdict"), *_verdicts(entries)]),
-            "",
-            *_table(_numbers()),
-            "",
-            END,
-        ]
-    )
+    lines = [BEGIN, f"Of {len(entries)} claims of the paper: {ledger.counted(entries)}.", ""]
+    lines += [*ledger.markdown_table([("claim", "verdict"), *_verdicts(entries)]), ""]
+    return "\n".join([*lines, *ledger.markdown_table(_numbers()), "", END])
 
 
 def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
     """Title -> "reproduced: motion, JPEG; inconclusive: defocus"; just the verdict where it is about no one task."""
     titles: dict[str, dict[str, list[str]]] = {}
     for entry in entries:
-        of_title = titles.setdefault(entry.claim.title, {})
-        of_title.setdefault(entry.verdict.outcome, []).append(_plain(entry.claim.task))
+        of_title = titles.setdefault(entry.claim.title, {name: [] for name in get_args(claims.Outcome)})
+        of_title[entry.verdict.outcome].append(_plain(entry.claim.task))
     rows = []
     for title, outcomes in titles.items():
-        words = [
-            ": ".join(filter(None, (name, ", ".join(outcomes[name]))))
-            for name in _VERDICTS
-            if name in outcomes
-        ]
+        words = [": ".join(filter(None, (name, ", ".join(of)))) for name, of in outcomes.items() if of]
         rows.append((title, "; ".join(words)))
     return rows
 
@@ -102,17 +86,14 @@ def _numbers() -> list[tuple[str, ...]]:
     """Means over images with their intervals: of y, of one step, and of the most steps of each task; heads first."""
     heads: tuple[str, ...] = ()
     rows = []
-    for task in _TASKS:
+    for task in profiles.RESTORATION:
         table = results.load(task, PROFILE).rows
         names = ["psnr", *(name for name in table["metric"].unique() if name.startswith("lpips"))]
         wanted = table[table["metric"].isin(names) & table["sampler"].isin([evaluation.INPUT, "indi"])]
         means = evaluation.summary(wanted).set_index(["sampler", "steps", "metric"])
         most = int(wanted["steps"].max())
-        for label, sampler, steps in (
-            ("y", evaluation.INPUT, 0),
-            ("InDI, 1 step", "indi", 1),
-            (f"InDI, {most} steps", "indi", most),
-        ):
+        of_indi = [(f"InDI, {n} step{'s' * (n > 1)}", "indi", n) for n in (1, most)]
+        for label, sampler, steps in [("y", evaluation.INPUT, 0), *of_indi]:
             found = [means.loc[(sampler, steps, name)] for name in names]
             cells = [_interval(row, digits) for row, digits in zip(found, (1, 3), strict=False)]
             rows.append((_plain(task) if label == "y" else "", label, *cells, str(int(found[0]["n"]))))
@@ -128,8 +109,3 @@ def _head(name: str) -> str:
 def _interval(row: pd.Series, digits: int) -> str:
     mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    heads, *others = rows
-    return ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *others)]

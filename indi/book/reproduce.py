@@ -36,8 +36,6 @@ _TASKS = {
 }
 #: Chapters that compare trainings of one task, JPEG.
 _COMPARING = tuple(name for name in profiles.CHAPTERS if name not in profiles.LIGHT and name not in _TASKS)
-#: A chapter of one task that compares trainings, too.
-_SWEEPING = ("06_super_resolution",)
 #: Sets without which a chapter leaves a section out.
 _EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
 #: What trainings, states and decoded images take, GiB: smoke and laptop as measured, rounded up; the others estimated.
@@ -110,12 +108,8 @@ def _heal(folder: Path, say: Say) -> None:
                 f"a workflow still runs here (process {number}): wait until it ends, or stop it: kill {number}"
             )
     if any((folder / "locks").glob("*.lock")):
-        subprocess.run(
-            [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"],
-            cwd=folder.parent,
-            capture_output=True,
-            check=False,
-        )
+        unlock = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
+        subprocess.run(unlock, cwd=folder.parent, capture_output=True, check=False)
         say("an earlier run was cut off; its lock is removed, and what was finished is kept")
 
 
@@ -125,13 +119,8 @@ def _planned(cores: str, config: Sequence[str], say: Say) -> tuple[list[str], bo
     Raises:
         InDIError: the workflow is wrong: its words were said before.
     """
-    dry = subprocess.run(
-        [*_command(cores, config), "--dry-run", "--printshellcmds"],
-        cwd=paths.root(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [*_command(cores, config), "--dry-run", "--printshellcmds"]
+    dry = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=False)
     if dry.returncode:
         said = (dry.stdout + dry.stderr).strip().splitlines()
         say("\n".join(said[-15:]))
@@ -204,7 +193,7 @@ def _images(planned: Sequence[str], profile: str) -> tuple[dict[str, list[str]],
         for task in _TASKS.get(chapter, ("jpeg",) if comparing else ()):
             recipe = recipes.recipe(task, profile)
             names.append(protocols.evaluation(task, profile).data)
-            if comparing or chapter in _SWEEPING:
+            if comparing or chapter == "06_super_resolution":  # which compares trainings, too
                 names.append(recipes.ablation(task, profile).data)
             if not finished(recipe):
                 names.append(recipe.data)
@@ -322,9 +311,8 @@ def _follow(command: Sequence[str], planned: Sequence[str], log: Path, say: Say)
     for name in progress.running:
         say(f"{name} ended without a word: it was killed, most often for lack of memory")
     if workflow.returncode and not progress.wrong:
-        said = [
-            line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-        ]
+        whole_log = log.read_text(encoding="utf-8", errors="replace")
+        said = [line for line in whole_log.splitlines() if line.strip()]
         say("\n".join(["the workflow failed; it said last:", *said[-15:]]))
     if workflow.returncode:
         say(f"all that was said: {log.relative_to(paths.root())}")
@@ -363,13 +351,10 @@ def _ending(workflow: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _compared(profile: str) -> str | None:
     """How the tables that were run again differ from the committed ones; None where none are committed."""
-    committed = f"HEAD:results/{profile}/tables"
     if shutil.which("git") is None:
         return None
-    there = subprocess.run(
-        ["git", "-C", str(paths.root()), "cat-file", "-e", committed], capture_output=True, check=False
-    )
-    if there.returncode:
+    committed = ["git", "-C", str(paths.root()), "cat-file", "-e", f"HEAD:results/{profile}/tables"]
+    if subprocess.run(committed, capture_output=True, check=False).returncode:
         return None
     found = comparing.compare(profile)
     comparing.record(found, profile)

@@ -11,11 +11,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import nbformat
 import psutil
@@ -74,15 +75,13 @@ def stamp_path(notebook: str, profile: str) -> Path:
     return executed_path(notebook, profile).with_name(f".{notebook}.done")
 
 
-def parse_parameters(assignments: Mapping[str, str] | list[str]) -> dict[str, Any]:
+def parse_parameters(assignments: Sequence[str]) -> dict[str, Any]:
     """Typed parameters from `name=value` texts: numbers, True/False/None, else YAML, else text.
 
     Raises:
         InDIError: there is no `=`, no name before it, or the value is neither a number, a truth value,
             None, a text nor a list of such.
     """
-    if isinstance(assignments, Mapping):
-        assignments = [f"{name}={value}" for name, value in assignments.items()]
     parameters = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -146,7 +145,6 @@ def run_notebook(
     *,
     cell_limit: float = CELL_LIMIT,
     stop_after: float | None = None,
-    progress: bool | None = None,
 ) -> Path:
     """Execute a notebook in this environment's Python; the result replaces the last good one.
 
@@ -162,7 +160,6 @@ def run_notebook(
         parameters: others; each must be declared in the notebook's `parameters` cell.
         cell_limit: hours after which a cell is stopped, which is a failure.
         stop_after: seconds after which the whole is stopped, which is none.
-        progress: show a bar on standard error; None: only on a terminal.
 
     Returns:
         The executed notebook, results/<profile>/notebooks/<name>.ipynb; its record lies beside it.
@@ -190,7 +187,7 @@ def run_notebook(
     ):
         report("begins", notebook.stem)
         try:
-            _run(notebook, target, given, cell_limit, _show(progress), stop)
+            _run(notebook, target, given, cell_limit, stop)
         except BaseException as error:
             report("stops" if stop() or isinstance(error, Again) else "fails", notebook.stem)
             raise
@@ -199,12 +196,7 @@ def run_notebook(
 
 
 def _run(
-    notebook: Path,
-    target: Path,
-    given: dict[str, Any],
-    cell_limit: float,
-    bar: bool,
-    stop: Callable[[], bool],
+    notebook: Path, target: Path, given: dict[str, Any], cell_limit: float, stop: Callable[[], bool]
 ) -> None:
     """The body of `run_notebook`, by the only process that runs this notebook."""
     # Only now: papermill takes a second to import, and `indi --help` should not.
@@ -228,7 +220,7 @@ def _run(
                     str(partial),
                     parameters=given,
                     kernel_name="python3",
-                    progress_bar=described if bar else False,
+                    progress_bar=described if sys.stderr.isatty() else False,
                     cwd=str(paths.root()),
                     execution_timeout=max(1, round(cell_limit * 3600)),
                 )
@@ -301,8 +293,7 @@ def load_run(notebook: str, profile: str) -> Run | None:
 def _started(executed: Path) -> str:
     """When papermill began an executed notebook, as that says itself; "" where it does not."""
     try:
-        metadata = json.loads(executed.read_text(encoding="utf-8"))["metadata"]
-        return str(metadata["papermill"]["start_time"])
+        return str(json.loads(executed.read_text(encoding="utf-8"))["metadata"]["papermill"]["start_time"])
     except (ValueError, KeyError, TypeError):
         return ""
 
@@ -315,21 +306,9 @@ def _keep_failed(partial: Path, notebook: Path, failed: Path) -> None:
 
 def _last_cell(executed: Path) -> str:
     """The cell at which an execution ended, by its number and first line, in the words of an error."""
-    cells = nbformat.read(executed, as_version=4).cells
-    begun = [
-        (index, cell)
-        for index, cell in enumerate(cells, start=1)
-        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")
-    ]
-    if not begun:
-        return "its start"
-    index, cell = begun[-1]
-    code = sum(other.cell_type == "code" for other in cells[:index])
-    return f"cell [{code}] `{_first_code_line(cell.source)}`"
-
-
-def _show(progress: bool | None) -> bool:
-    return sys.stderr.isatty() if progress is None else progress
+    code = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
+    begun = [k for k, cell in enumerate(code) if cell.metadata.get("papermill", {}).get("start_time")]
+    return f"cell [{begun[-1] + 1}] `{_first_code_line(code[begun[-1]].source)}`" if begun else "its start"
 
 
 def _relative(path: Path) -> str:
@@ -396,24 +375,13 @@ def _stopping(name: str, after: float | None) -> Iterator[Callable[[], bool]]:
             signal.signal(number, previous)
 
 
-@contextlib.contextmanager
-def _own_kernel(reads: Path) -> Iterator[None]:
-    """Make "python3" mean this environment, whatever kernels the user has elsewhere, and its bars silent.
+def _own_kernel(reads: Path) -> contextlib.AbstractContextManager[Any]:
+    """While it lasts, "python3" means this environment, whatever kernels the user has elsewhere; bars are silent.
 
     The tables that it reads are noted in the file `reads`.
     """
     ours = {"JUPYTER_PREFER_ENV_PATH": "1", "INDI_PROGRESS": "0", "INDI_READS": str(reads)}
-    ours = {name: value for name, value in processes.SETTINGS.items() if name not in os.environ} | ours
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return patch.dict(os.environ, processes.environment() | ours)
 
 
 @contextlib.contextmanager

@@ -18,11 +18,9 @@ from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
 from indi.figures import capital, ddpm, ledger, metric_label, show_table
+from indi.figures.ledger import CHAPTERS
 from indi.records.results import Table
 from indi.training import recipes
-
-#: Task -> its chapter, in the order of the chapters.
-CHAPTERS = dict(sorted(((t, profiles.TASKS[t][0]) for t in profiles.RESTORATION), key=lambda item: item[1]))
 
 #: Chapter -> tables of restored photographs, and what was restored in each.
 _RESTORED = {
@@ -42,11 +40,7 @@ _JUDGES = re.compile(r"\b(?:tables\.verdicts|claims\.judge|ddpm\.findings)\(")
 
 def claims_of(notebook: str, entries: Sequence[Entry]) -> list[Entry]:
     """The judged claims that a chapter is about: its own, and those about its task."""
-    return [
-        entry
-        for entry in entries
-        if entry.claim.chapter == notebook or CHAPTERS.get(entry.claim.task) == notebook
-    ]
+    return [e for e in entries if notebook in (e.claim.chapter, CHAPTERS.get(e.claim.task))]
 
 
 def render(
@@ -59,11 +53,9 @@ def render(
     """Put today's verdicts, in place, where the cells of an executed notebook printed those of its run.
 
     Args:
-        page: the executed notebook.
-        notebook: its name, e.g. "04_jpeg".
-        profile: smoke, laptop, gpu or paper.
-        entries: the whole ledger, as `claims.judge` gives it.
-        places: where evidence stands in the book, for the claims' page; see `ledger.details`.
+        page: the executed notebook, whose name is `notebook`, e.g. "04_jpeg".
+        entries: the whole ledger, as `claims.judge` gives it; so everywhere here.
+        places: where evidence stands in the book, for the claims' page; see `captions.places`.
     """
     for cell in page.cells:
         if cell.cell_type != "code" or not cell.outputs:
@@ -104,11 +96,6 @@ def foot(notebook: str, profile: str, entries: Sequence[Entry]) -> list[tuple[st
 
 def in_short(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
     """The box under a chapter's title, as MyST Markdown: at most four sentences, and links to the numbers.
-
-    Args:
-        notebook: the chapter, e.g. "04_jpeg".
-        profile: smoke, laptop, gpu or paper.
-        entries: the whole ledger, as `claims.judge` gives it.
 
     Returns:
         "" where the chapter has no results under this profile.
@@ -163,16 +150,12 @@ def front(profile: str, entries: Sequence[Entry]) -> str:
     best, several = _held("one-step-psnr", entries), _held("several-steps", entries)
     few, diverges = _held("naive-few", entries), _held("naive-diverges", entries)
     count = len(CHAPTERS)
-    trade = (
-        ""
-        if best == several == count
-        else "In most tasks m"
-        if min(best, several) * 2 > count
-        else "Not always: m"
-    )
+    trade = "M"
+    if not best == several == count:
+        trade = "In most tasks m" if min(best, several) * 2 > count else "Not always: m"
     as_good = "is" if few == count else "is not always"
     lines = [
-        f"- **{trade or 'M'}ore steps look sharper and are less faithful.** One step has the best PSNR in {_of(best)}, "
+        f"- **{trade}ore steps look sharper and are less faithful.** One step has the best PSNR in {_of(best)}, "
         f"and several steps have better perceptual metrics in {_of(several)}. The paper says both.",
         f"- **With few steps a simpler sampler {as_good} as good.** With two or three steps the naive sampler is as "
         f"good as InDI at the same PSNR in {_of(few)}; with very many it is shown to be worse in {_of(diverges)}.",
@@ -200,12 +183,9 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
     """What gets worse with more steps, of the first two tasks where something does; else what is not reproduced."""
     worse = []
     for task, table in tables.items():
-        mean = boxes.means(table.rows)
-        steps = boxes.best_steps(mean, boxes.perception(table.rows))
-        for said in boxes.against(table.rows, steps, profiles.TASKS[task][0], table.provenance["profile"])[
-            :1
-        ]:
-            worse.append(f"{profiles.TASKS[task][1]}: {said}")
+        steps = boxes.best_steps(boxes.means(table.rows), boxes.perception(table.rows))
+        found = boxes.against(table.rows, steps, CHAPTERS[task], table.provenance["profile"])
+        worse += [f"{ledger.TASKS[task]}: {said}" for said in found[:1]]
     if worse:
         return f"- **Not every measure gets better with more steps.** {capital('; '.join(worse[:2]))}."
     return f"- **Not all of it is confirmed.** Of {len(entries)} claims: {ledger.counted(entries)}."
@@ -241,24 +221,22 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
     lines = [
         f"The profile of this book is `{profile}`. Of {len(entries)} claims of the paper: {ledger.counted(entries)}."
     ]
-    measured = {task: table for task in CHAPTERS if (table := boxes.load(task, profile))}
     rows = pd.DataFrame(
-        {"task": f"{{doc}}`{ledger.TASKS[task]} <notebooks/{CHAPTERS[task]}>`", **_row(table.rows)}
-        for task, table in measured.items()
+        {"task": f"{{doc}}`{ledger.TASKS[task]} <notebooks/{chapter}>`", **_row(table.rows)}
+        for task, chapter in CHAPTERS.items()
+        if (table := boxes.load(task, profile))
     )
     if len(rows):
-        cells = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
-        lines += ["", *(f"| {' | '.join(map(str, row))} |" for row in cells), ""]
+        lines += ["", *ledger.markdown_table([list(rows), *rows.astype(str).to_numpy().tolist()]), ""]
         lines.append(
             "*y*: the degraded input; *N*: number of steps; *best N*: the one with the lowest LPIPS of those tried; "
             "*change*: from one step to best N, the paired difference, in brackets its 95 % interval over the images. "
             "PSNR in dB, higher is better; LPIPS lower is better."
         )
-    grid = ledger.overview(entries, "notebooks/13_claims.html")
     lines += [
         "",
         "```{raw} html",
-        grid,
+        ledger.overview(entries, "notebooks/13_claims.html"),
         "```",
         "",
         "Each mark leads to the claim, its rule, its numbers and its evidence.",
@@ -286,10 +264,8 @@ def _beyond(profile: str) -> list[str]:
         ("17_scale", "Would a longer training change the answers?"),
     ):
         if said := boxes.sentences(notebook, profile):
-            lines += [
-                f"**{title}** {' '.join(said[:2])} See {{doc}}`chapter {notebook[:2]} <notebooks/{notebook}>`.",
-                "",
-            ]
+            see = f"See {{doc}}`chapter {notebook[:2]} <notebooks/{notebook}>`."
+            lines += [f"**{title}** {' '.join(said[:2])} {see}", ""]
     return ["### Beyond the paper", "", *lines] if lines else []
 
 
@@ -304,7 +280,6 @@ def _row(rows: pd.DataFrame) -> dict[str, str]:
         out["N = 1" if metric == "psnr" else "N = 1 "] = f"{means['indi', 1, metric]:.{digits}f}"
         found = evaluation.difference(rows, metric, ("indi", best), ("indi", 1))
         change, low, high = (f"{value:+.{digits}f}" for value in (found.mean, found.low, found.high))
-        out["change" if metric == "psnr" else "change "] = (
-            f"{change} [{low},\u00a0{high}]" if best != 1 else "–"
-        )
+        shown = f"{change} [{low},\u00a0{high}]" if best != 1 else "–"
+        out["change" if metric == "psnr" else "change "] = shown
     return out
