@@ -16,27 +16,11 @@ from indi.claims.evidence import MARGINS
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
-from indi.figures import LOOKS, SAMPLER_LABELS, beyond
+from indi.figures import LOOKS, SAMPLER_LABELS, beyond, perception
 from indi.records import results
 from indi.records.results import Table
 from indi.training.recipes import PAPER
 
-#: Chapter -> the tables that its sentences rest on, which the box links; the first has to be there.
-TABLES: dict[str, tuple[str, ...]] = {chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()} | {
-    "01_toy_example": ("toy",),
-    "02_closed_forms": ("gaussian_gains", "deterministic"),
-    "02b_checks": ("identities", "errata"),
-    "03_network": ("network",),
-    "08_generation": ("generation_sets",),
-    "09_samplers": profiles.RESTORATION,
-    "10_time_distribution": ("time_distribution",),
-    "11_noise": ("noise",),
-    "12_conditional_ddpm": ("conditional_ddpm",),
-    "14_beyond": ("beyond_comparisons", "beyond"),
-    "15_open_choices": ("open_choices",),
-    "16_why_quality_falls": ("robust_verdicts", "robust_quality"),
-    "17_scale": ("scale_effects", "scale_fits"),
-}
 _SAMPLERS = {"naive": "the naive sampler", "cold_diffusion": "Cold Diffusion"}
 #: Chapter -> photographs that were really blurred, and what by.
 _REAL = {"05_motion": ("motion_levin", "real camera shake"), "07_defocus": ("defocus_lytro", "real defocus")}
@@ -48,7 +32,7 @@ def sentences(notebook: str, profile: str) -> list[str]:
     if table is None or table.rows.empty:
         return []
     if notebook in _SAY:
-        return _SAY[notebook](table.rows, profile)
+        return _SAY[notebook][0](table.rows, profile)
     return _restored(table.rows, profile, notebook)
 
 
@@ -58,11 +42,6 @@ def load(name: str, profile: str) -> Table | None:
         return results.load(name, profile)
     except InDIError:
         return None
-
-
-def perception(rows: pd.DataFrame) -> str:
-    """LPIPS, of whichever network was measured; SSIM where none was."""
-    return next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
 
 
 def means(rows: pd.DataFrame) -> pd.Series:
@@ -97,11 +76,9 @@ def _way(metric: str) -> str:
     return "higher is better" if _higher(metric) else "lower is better"
 
 
-def _moved(change: float, unit: str = "") -> str:
+def _moved(change: float) -> str:
     """ "rises by 1.1 dB"."""
-    if not change:
-        return "stays the same"
-    return f"{'rises' if change > 0 else 'falls'} by {two(abs(change))}{unit}"
+    return f"{'rises' if change > 0 else 'falls'} by {two(abs(change))} dB" if change else "stays the same"
 
 
 def _restored(rows: pd.DataFrame, profile: str, notebook: str) -> list[str]:
@@ -109,14 +86,14 @@ def _restored(rows: pd.DataFrame, profile: str, notebook: str) -> list[str]:
     lpips, mean = perception(rows), means(rows)
     best, most = best_steps(mean, lpips), int(mean["indi"].index.get_level_values("steps").max())
     gain = mean["indi", 1, "psnr"] - mean[INPUT, 0, "psnr"]
-    said = [f"With one step, PSNR {_moved(gain, ' dB')} against the degraded image."]
+    said = [f"With one step, PSNR {_moved(gain)} against the degraded image."]
     if best == 1:
         said.append(f"By {label(lpips)}, no number of steps up to {most} is better than one.")
     else:
         change = mean["indi", best, "psnr"] - mean["indi", 1, "psnr"]
         levels = [two(mean["indi", n, lpips]) for n in (1, best)]
         said.append(
-            f"With {best} steps, the best number by {label(lpips)}, PSNR {_moved(change, ' dB')} against one step, "
+            f"With {best} steps, the best number by {label(lpips)}, PSNR {_moved(change)} against one step, "
             f"and {label(lpips)} goes from {levels[0]} to {levels[1]} ({_way(lpips)})."
         )
     found = against(rows, best, notebook, profile)
@@ -436,18 +413,23 @@ def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:
     ]
 
 
-_SAY: dict[str, Callable[[pd.DataFrame, str], list[str]]] = {
-    "01_toy_example": _toy,
-    "02_closed_forms": _gains,
-    "02b_checks": _identities,
-    "03_network": _sizes,
-    "08_generation": _generated,
-    "09_samplers": _compared,
-    "10_time_distribution": _times,
-    "11_noise": _noises,
-    "12_conditional_ddpm": _ddpm,
-    "14_beyond": _alternatives,
-    "15_open_choices": _choices,
-    "16_why_quality_falls": _robust,
-    "17_scale": _scaled,
+#: Chapter -> what says its sentences, and the tables that they rest on, of which the first has to be there.
+_SAY: dict[str, tuple[Callable[[pd.DataFrame, str], list[str]], tuple[str, ...]]] = {
+    "01_toy_example": (_toy, ("toy",)),
+    "02_closed_forms": (_gains, ("gaussian_gains", "deterministic")),
+    "02b_checks": (_identities, ("identities", "errata")),
+    "03_network": (_sizes, ("network",)),
+    "08_generation": (_generated, ("generation_sets",)),
+    "09_samplers": (_compared, profiles.RESTORATION),
+    "10_time_distribution": (_times, ("time_distribution",)),
+    "11_noise": (_noises, ("noise",)),
+    "12_conditional_ddpm": (_ddpm, ("conditional_ddpm",)),
+    "14_beyond": (_alternatives, ("beyond_comparisons", "beyond")),
+    "15_open_choices": (_choices, ("open_choices",)),
+    "16_why_quality_falls": (_robust, ("robust_verdicts", "robust_quality")),
+    "17_scale": (_scaled, ("scale_effects", "scale_fits")),
+}
+#: Chapter -> the tables that its box links.
+TABLES = {chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()} | {
+    chapter: tables for chapter, (_, tables) in _SAY.items()
 }

@@ -23,7 +23,7 @@ from indi.book import boxes
 from indi.book.figure_links import KEY
 from indi.claims.ledger import CHAPTERS
 from indi.evaluation import metrics
-from indi.figures import capital, explorer
+from indi.figures import capital, explorer, perception
 from indi.records import results
 from indi.records.results import Table
 
@@ -54,8 +54,6 @@ def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path)
 
     Args:
         page: the executed notebook, with links in place of its figures (see `figure_links`).
-        notebook: its name, e.g. "04_jpeg".
-        profile: smoke, laptop, gpu or paper.
         figures: folder of the stored figures. Of one that is not there the link stays.
     """
     unnamed = list(_IN_A_LOOP.get(notebook, ()))
@@ -105,10 +103,7 @@ def _html(output: nbformat.NotebookNode) -> str:
 
 
 def places(pages: Mapping[str, nbformat.NotebookNode], profile: str) -> dict[str, str]:
-    """Where evidence stands, for links from the claims' page, which lies beside the chapters.
-
-    Args:
-        pages: name of a chapter -> its page, with figures and tables put in.
+    """Where evidence stands in the finished chapters, for links from the claims' page, which lies beside them.
 
     Returns:
         id of a figure or table -> its page; "section of ID" -> page and section; "data of NAME" -> "" for each stored
@@ -232,17 +227,17 @@ def _numbers(table: Table | None) -> dict[str, str]:
         return {}
     rows = table.rows[table.rows["sampler"] == "indi"]
     means = rows.groupby(["metric", "steps"])["value"].mean()
-    perception = boxes.perception(rows)
-    if ("psnr", 1) not in means.index or (perception, 1) not in means.index:
+    seen = perception(rows)
+    if ("psnr", 1) not in means.index or (seen, 1) not in means.index:
         return {}  # a table that is empty, too
     last = int(rows["steps"].max())
     return {
         "last": str(last),
-        "perception": metrics.describe(perception).label.split(" (")[0],
+        "perception": metrics.describe(seen).label.split(" (")[0],
         "psnr_1": f"{means['psnr', 1]:.1f}",
         "psnr_last": f"{means['psnr', last]:.1f}",
-        "perception_1": f"{means[perception, 1]:.2f}",
-        "perception_last": f"{means[perception, last]:.2f}",
+        "perception_1": f"{means[seen, 1]:.2f}",
+        "perception_last": f"{means[seen, last]:.2f}",
     }
 
 

@@ -40,7 +40,6 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
     in other tables every numeric cell. The judged claims are no measurements and are left out.
 
     Args:
-        profile: smoke, laptop, gpu or paper.
         against: a commit, or a folder with a results folder's `tables`.
 
     Returns:

@@ -18,11 +18,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def browser() -> str:
-    """The Chromium of this machine, or the one that CHROMIUM names.
-
-    Raises:
-        InDIError: there is none.
-    """
+    """The Chromium of this machine, or the one that CHROMIUM names (InDIError: there is none)."""
     asked = os.environ.get("CHROMIUM", "")
     found = next((path for name in (asked, *BROWSERS) if name and (path := shutil.which(name))), None)
     if found is None:

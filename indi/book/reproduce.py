@@ -48,10 +48,8 @@ def reproduce(profile: str, cores: str = "all", *, anyway: bool = False, say: Sa
     """Run what is not up to date under a profile, and the book; say what happens.
 
     Args:
-        profile: smoke, laptop, gpu or paper.
         cores: as Snakemake takes it, a number or "all".
         anyway: leave out the chapters whose images are not here, instead of refusing.
-        say: takes each line.
 
     Returns:
         0, or 1 where something failed.

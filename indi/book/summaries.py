@@ -17,7 +17,7 @@ from indi import evaluation, profiles
 from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
-from indi.figures import capital, ddpm, ledger, metric_label, show_table
+from indi.figures import capital, ddpm, ledger, metric_label, perception, show_table
 from indi.figures.ledger import CHAPTERS
 from indi.records.results import Table
 from indi.training import recipes
@@ -78,7 +78,7 @@ def foot(notebook: str, profile: str, entries: Sequence[Entry]) -> list[tuple[st
     shown = []
     if notebook == "12_conditional_ddpm" and (table := boxes.load("conditional_ddpm", profile)):
         sets = boxes.load("conditional_ddpm_sets", profile)
-        metric, count = boxes.perception(table.rows), table.rows["image"].nunique()
+        metric, count = perception(table.rows), table.rows["image"].nunique()
         steps = ddpm.findings(table.rows, table.rows.iloc[:0] if sets is None else sets.rows, metric)
         caption = f"By {metric_label(metric)}; profile {profile}: {count} images."
         shown.append(("text/html", show_table(steps, caption).to_html()))
@@ -183,7 +183,7 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
     """What gets worse with more steps, of the first two tasks where something does; else what is not reproduced."""
     worse = []
     for task, table in tables.items():
-        steps = boxes.best_steps(boxes.means(table.rows), boxes.perception(table.rows))
+        steps = boxes.best_steps(boxes.means(table.rows), perception(table.rows))
         found = boxes.against(table.rows, steps, CHAPTERS[task], table.provenance["profile"])
         worse += [f"{ledger.TASKS[task]}: {said}" for said in found[:1]]
     if worse:
@@ -271,7 +271,7 @@ def _beyond(profile: str) -> list[str]:
 
 def _row(rows: pd.DataFrame) -> dict[str, str]:
     """A task's row of the intro's table."""
-    lpips, means = boxes.perception(rows), boxes.means(rows)
+    lpips, means = perception(rows), boxes.means(rows)
     best = boxes.best_steps(means, lpips)
     out = {"images": str(rows["image"].nunique()), "best N": str(best)}
     for metric in ("psnr", lpips):

@@ -13,13 +13,11 @@ _HERE = Path(__file__).parent
 
 
 def table(entries: Sequence[Entry]) -> pd.DataFrame:
-    """The table of changes: a row per claim, both verdicts on the tables at hand, and what changed in the rule.
-
-    Version 1's verdicts are those that it gave of its own tables, under the laptop profile.
+    """The table of changes: a row per claim, its verdicts, and what changed in the rule.
 
     Returns:
-        Columns claim, version 1 ("" of new claims), version 2, corrected (after Holm, where that differs),
-        changed and why.
+        Columns claim, version 1 (as it judged its own tables of the laptop profile; "" of new claims), version 2,
+        corrected (after Holm, where that differs), changed and why.
     """
     rules = pd.read_csv(_HERE / "changes.csv", comment="#", keep_default_na=False).set_index("claim")
     rows = []

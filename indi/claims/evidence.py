@@ -141,7 +141,6 @@ class Verdict:
     """An outcome, why it is not a plainer one, and the numbers it was computed from.
 
     Attributes:
-        outcome, reason, numbers: as said.
         key: the number that it hangs on: of those that had to agree the weakest, else the strongest.
         p: the smallest error at which the rule would decide the same; NaN where it decides nothing.
     """
@@ -155,24 +154,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The stored tables of a profile, as far as there are any.
-
-    Attributes:
-        profile: smoke, laptop, gpu or paper.
-        tables: name -> table.
-        problems: name -> why the table is not among them.
-    """
+    """The stored tables of a profile by name, as far as there are any; of others, why they are not among them."""
 
     profile: str
     tables: Mapping[str, Table]
     problems: Mapping[str, str]
 
     def rows(self, name: str) -> pd.DataFrame:
-        """The rows of a table.
-
-        Raises:
-            NotTested: there is none.
-        """
+        """The rows of a table (NotTested: there is none)."""
         if name not in self.tables:
             raise NotTested(self.problems.get(name, f"no table {name}"))
         return self.tables[name].rows
@@ -231,11 +220,7 @@ class Measured:
         return [name for names in found for name in names]
 
     def steps(self, sampler: str) -> list[int]:
-        """The step counts of a sampler, in order.
-
-        Raises:
-            NotTested: the sampler was not measured.
-        """
+        """The step counts of a sampler, in order (NotTested: the sampler was not measured)."""
         source = self.rows if len(self.rows) or self.sets is None else self.sets
         counts = sorted(int(n) for n in source.loc[source["sampler"] == sampler, "steps"].unique())
         if not counts:
@@ -337,11 +322,7 @@ class Measured:
         return bool(len(here)) and bool(here.loc[here["metric"] == metric, "resamples"].astype(bool).all())
 
     def drawn(self, metric: str, key: Key) -> np.ndarray:
-        """The mean over images, or the distance between sets, in each of `metrics.draws`; averaged over trainings.
-
-        Raises:
-            NotTested: the resamples of that distance are not stored.
-        """
+        """In each of `metrics.draws`, `mean`, averaged over trainings (NotTested: resamples are not stored)."""
         values = self.values(metric, key)
         if len(values):
             return np.asarray(metrics.draws(len(values)) @ values.to_numpy() / len(values))
@@ -399,11 +380,7 @@ class Measured:
         return independent([found], found.mean, confidence)
 
     def distance(self, metric: str, key: Key) -> Interval:
-        """A distance between sets with its 95 % interval; the means of all three over trainings.
-
-        Raises:
-            NotTested: it was not measured.
-        """
+        """A distance between sets with its 95 % interval, means over trainings (NotTested: it was not measured)."""
         if self.sets is None:
             raise NotTested(f"{metric} was not measured")
         here = _at(self.sets, metric, key)
@@ -413,11 +390,7 @@ class Measured:
         return Interval(mean["value"], mean["low"], mean["high"], int(here["images"].min()))
 
     def floor(self, metric: str) -> float:
-        """The distance of two halves of the truths.
-
-        Raises:
-            NotTested: it is not stored.
-        """
+        """The distance of two halves of the truths (NotTested: it is not stored)."""
         here = self.sets if self.sets is not None and "floor" in self.sets else pd.DataFrame({"metric": []})
         here = here[here["metric"] == metric]
         if here.empty or here["floor"].isna().any():

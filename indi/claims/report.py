@@ -38,8 +38,6 @@ class Entry:
     """A claim, judged.
 
     Attributes:
-        claim: what was claimed, and how it is tested.
-        verdict: the outcome, its reason and its numbers.
         state: of the data: fresh, stale, or missing (a table is absent or edited by hand, or rows or weights
             that the rule needs are lacking).
         problems: of the missing ones.
@@ -87,11 +85,7 @@ class Entry:
 
 
 def judge(profile: str, claims: Sequence[Claim] = CLAIMS) -> list[Entry]:
-    """Every claim under the rule beside it. A missing table is no error: its claims are not tested.
-
-    Raises:
-        InDIError: no such profile.
-    """
+    """Every claim under the rule beside it (InDIError: no such profile); without its tables it is not tested."""
     evidence = collect(profile, [name for claim in claims for name in (*claim.tables, *claim.also)])
     entries = [_judge(claim, evidence) for claim in claims]
     return holm(entries) if {claim.id for claim in claims} == {claim.id for claim in CLAIMS} else entries
@@ -205,11 +199,7 @@ def evidence_table(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def save(entries: Sequence[Entry], profile: str) -> Path:
-    """Store the tables `claims` and `claims_evidence`, and all of it as claims_ledger.json beside them.
-
-    Returns:
-        The path of claims.csv.
-    """
+    """Store the tables `claims`, whose path it returns, and `claims_evidence`, and all of it as claims_ledger.json."""
     path = results.save("claims", table(entries, profile), profile, notebook=NOTEBOOK)
     results.save("claims_evidence", evidence_table(entries), profile, notebook=NOTEBOOK)
     with replacing(paths.results(profile) / "tables" / "claims_ledger.json") as partial:

@@ -42,11 +42,7 @@ COLUMNS = ["image", "sampler", "steps", "metric", "value"]
 
 
 def measured(evidence: Evidence, name: str) -> Measured:
-    """The tables <name> and, where there are any, <name>_sets with its resamples.
-
-    Raises:
-        NotTested: there is no table <name>.
-    """
+    """The table <name> (NotTested: there is none) and, where there are any, <name>_sets with its resamples."""
     return Measured(evidence.rows(name), sets_of(evidence, name))
 
 
@@ -97,11 +93,7 @@ def by_metric(
 
 
 def at_many(evidence: Evidence, task: str) -> Measured:
-    """The table <task>_many, large N on few images (chapter 9), where there is one; else the task's own.
-
-    Raises:
-        NotTested: there is neither.
-    """
+    """The table <task>_many, large N on few images (chapter 9), else the task's own (NotTested: there is neither)."""
     name = f"{task}_many"
     return measured(evidence, name if name in evidence.tables else task)
 
@@ -289,11 +281,7 @@ def curve(found: Measured, sampler: str) -> list[Key]:
 
 
 def needs(found: Measured, metric: str) -> None:
-    """Nothing, if the metric was measured.
-
-    Raises:
-        NotTested: it was not.
-    """
+    """Nothing, if the metric was measured (NotTested: it was not)."""
     if metric not in found.metrics():
         raise NotTested(f"the {metric.replace('_', ' ')} was not measured")
 

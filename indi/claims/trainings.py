@@ -148,7 +148,7 @@ def brownian(evidence: Evidence) -> Verdict:
         eps for eps, rows in found.rows.groupby("eps") if {"constant", "brownian"} <= set(rows["schedule"])
     ]
     names = [name for name in found.metrics() if name in MARGINS]
-    if not shared or not any(name.startswith("lpips") for name in names):
+    if not shared or not found.named("lpips"):
         raise NotTested("needs LPIPS of both schedules at one eps")
     found = _labelled(found, lambda rows: rows["schedule"] + rows["eps"].map(" ε = {:g}".format))
     pairs: list[tuple[str, Key, Key]] = []
@@ -172,10 +172,7 @@ def rule_of_steps(rows: pd.DataFrame, metric: str) -> Verdict:
     """InDI needs fewer steps than the DDPM to the best quality that both reach, where that beats the input's.
 
     Args:
-        rows: tidy, of the metric, with InDI, the DDPM and the input.
-
-    Raises:
-        InDIError: as `comparison.steps_to_reach`.
+        rows: tidy, of the metric, with InDI, the DDPM and the input. Errors: as `comparison.steps_to_reach`.
     """
     resamples = 2000
     both = rows[rows["sampler"].isin(("indi", "ddpm", INPUT))]
@@ -227,8 +224,7 @@ def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
 
 def _against_ddpm(evidence: Evidence) -> tuple[pd.DataFrame, str]:
     rows = evidence.rows("conditional_ddpm")
-    lpips = [name for name in dict.fromkeys(rows["metric"]) if name.startswith("lpips")]
-    if not lpips:
+    if not (lpips := Measured(rows).named("lpips")):
         raise NotTested("LPIPS was not measured")
     if not {"indi", "ddpm", INPUT} <= set(rows["sampler"]):
         raise NotTested("needs InDI, the conditional DDPM and the input")
@@ -251,8 +247,9 @@ def generation_fid(evidence: Evidence) -> Verdict:
         raise NotTested("FID was not measured (its weights are missing)")
     row = rows.loc[(rows["steps"] - printed["steps"]).abs().idxmin()]
     level = float(printed["FID"])
-    above = row[["value", "low", "high"]] - level
-    number = Number(f"FID at N = {row['steps']} minus the printed one", *above, n=int(row["images"]), sign=-1)
+    what = f"FID at N = {row['steps']} minus the printed one"
+    value, low, high = row[["value", "low", "high"]] - level
+    number = Number(what, value, low, high, int(row["images"]), sign=-1)
     if number.high < 0.1 * level:
         return Verdict("reproduced", "", (number,))
     outcome = "not reproduced" if number.low > 0.1 * level else "inconclusive"
@@ -289,20 +286,12 @@ def state_of_the_art(evidence: Evidence) -> Verdict:
 
 
 def cannot(evidence: Evidence, why: str) -> Verdict:
-    """A claim that nothing here can test.
-
-    Raises:
-        OutOfReach: always.
-    """
+    """A claim that nothing here can test (OutOfReach: always)."""
     raise OutOfReach(why)
 
 
 def competitive_psnr(evidence: Evidence) -> Verdict:
-    """What "competitive" means the paper does not say, so nothing can decide it.
-
-    Raises:
-        OutOfReach: always, with the rank of the printed number.
-    """
+    """The paper does not say what "competitive" means, so that nothing can decide it (OutOfReach: always)."""
     table = _printed("table1.csv")
     table = table[table["method"] != "Ground Truth"]
     psnr = table["psnr_db"].astype(float)

@@ -98,6 +98,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def perception(rows: pd.DataFrame) -> str:
+    """LPIPS, of whichever network was measured; SSIM where none was."""
+    return next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")
+
+
 def metric_label(name: str) -> str:
     """ "PSNR [dB] ↑": name, unit, and the direction that is better; for a detail ratio, "(1 is right)"."""
     metric = metrics.describe(name)

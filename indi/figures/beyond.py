@@ -94,8 +94,7 @@ def quality(rows: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> Fi
 
     Args:
         rows: as `evaluation.evaluate` gives them, `steps` counting calls of F.
-        found: as `comparisons` gives it.
-        names: metrics, one column each.
+        found: as `comparisons` gives it. names: metrics, one column each.
     """
     means = rows.groupby(["sampler", "steps", "metric"], sort=False)["value"].mean().rename("mean")
     gaps = found.rename(columns={"method": "sampler", "calls": "steps"})
@@ -129,7 +128,6 @@ def comparisons(
     Args:
         rows: as `evaluation.evaluate` gives them.
         pairs: (method, calls, baseline, calls of the baseline).
-        names: metrics.
 
     Returns:
         Columns method, calls, baseline, baseline_calls, metric, mean, low, high, n and verdict:

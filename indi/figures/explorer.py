@@ -231,9 +231,8 @@ def choose(rows: pd.DataFrame, perception: str) -> list[dict[str, str]]:
 
 def _shown(rows: pd.DataFrame) -> list[str]:
     """Distortion and perception first, then what else of interest was measured."""
-    there = list(dict.fromkeys(rows["metric"]))
-    perception = next((name for name in there if name.startswith("lpips")), "ssim")
-    return ["psnr", perception, *(name for name in ("blockiness", "detail_ratio") if name in there)]
+    others = [name for name in ("blockiness", "detail_ratio") if name in set(rows["metric"])]
+    return ["psnr", figures.perception(rows), *others]
 
 
 def _metric(name: str) -> dict[str, Any]:
@@ -347,11 +346,7 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
 
 
 def stored(task: str, profile: str) -> dict[str, Any] | None:
-    """What `make` stored, or None.
-
-    Raises:
-        InDIError: the record cannot be read.
-    """
+    """What `make` stored, or None (InDIError: the record cannot be read)."""
     path = folder(task, profile) / "explorer.json"
     if not path.is_file():
         return None

@@ -72,7 +72,6 @@ def restored_strip(
     Args:
         kept: as `evaluation.Evaluated.kept`.
         images: names of the rows; those that were not kept are left out.
-        step_counts: N of the columns.
         side: of the central window shown, pixels; None for all.
     """
     columns = [(INPUT, 0), *(("indi", n) for n in step_counts), (TRUTH, 0)]

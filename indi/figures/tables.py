@@ -30,11 +30,7 @@ _HEADS = {
 
 
 def printed_path(name: str) -> Path:
-    """The file of that name under results/paper/, which holds what the paper prints.
-
-    Raises:
-        InDIError: it is not there.
-    """
+    """The file of that name under results/paper/, which holds what the paper prints (InDIError: it is not there)."""
     path = paths.results("paper") / name
     if not path.is_file():
         raise InDIError(f"{path} is missing: it holds numbers as the paper prints them; restore it.")
@@ -42,11 +38,7 @@ def printed_path(name: str) -> Path:
 
 
 def paper_table(name: str) -> pd.DataFrame:
-    """Table "table1" or "table3" of the paper as printed (text), headings for `show_table`.
-
-    Raises:
-        InDIError: the file is not there.
-    """
+    """Table "table1" or "table3" of the paper as printed (text), headings for `show_table`; see `printed_path`."""
     rows = pd.read_csv(printed_path(f"{name}.csv"), dtype=str, keep_default_na=False).replace("inf", "∞")
     if "printed_citation" in rows:
         rows["method"] = (rows["method"] + ", " + rows["printed_citation"]).str.removesuffix(", ")
@@ -95,13 +87,6 @@ def verdicts(profile: str, task: str, chapter: str) -> list[Entry]:
     """The claims of the ledger about a task or of a chapter, judged from the tables that are there now.
 
     The book judges them again each time it is put together, so a chapter that shows them does not rest on them.
-
-    Args:
-        profile: smoke, laptop, gpu or paper.
-        task: jpeg, motion, ... chapter: name of the notebook.
-
-    Raises:
-        InDIError: no such profile.
     """
     with results.not_counted():
         return claims.judge(profile, [c for c in claims.CLAIMS if c.task == task or c.chapter == chapter])
