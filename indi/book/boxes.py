@@ -114,9 +114,8 @@ def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[
         if metric in ("psnr", "ssim", "psnr_y", "ssim_y", "detail_ratio") or metric.startswith("lpips"):
             continue
         part = rows[rows["metric"] == metric]
-        off = part.assign(value=(part["value"] - 1).abs()) if direction == "none" else part
-        found = evaluation.difference(off, metric, ("indi", best), ("indi", 1))
-        if (found.high < 0) if direction == "higher" else (found.low > 0):
+        losses = part.assign(value=beyond.loss_score(metric)(part["value"]))
+        if evaluation.difference(losses, metric, ("indi", best), ("indi", 1)).low > 0:
             one, many = (two(means(part)["indi", n, metric]) for n in (1, best))
             way = "1 is right" if direction == "none" else _way(metric)
             said.append(f"{metrics.describe(metric).label} gets worse, from {one} to {many} ({way})")

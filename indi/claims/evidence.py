@@ -127,13 +127,13 @@ class Number:
             return math.inf
         return math.ceil(self.n * (self.smallest / distance) ** 2)
 
-    def text(self) -> str:
+    def text(self, form: str = ".4g") -> str:
         """ "LPIPS (squeeze), 5 steps against 1: -0.011 [-0.014, -0.008], n = 100"; with ", 3 trainings" of several."""
-        plus = "+" if self.difference else ""
-        bounds = "" if math.isnan(self.low) else f" [{self.low:{plus}.4g}, {self.high:{plus}.4g}]"
+        form = f"+{form}" if self.difference else form
+        bounds = "" if math.isnan(self.low) else f" [{self.low:{form}}, {self.high:{form}}]"
         count = f", n = {self.n}" if self.n else ""
         trainings = f", {self.seeds} trainings" if self.seeds > 1 else ""
-        return f"{self.what}: {self.value:{plus}.4g}{bounds}{count}{trainings}"
+        return f"{self.what}: {self.value:{form}}{bounds}{count}{trainings}"
 
 
 @dataclass(frozen=True)

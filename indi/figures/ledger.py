@@ -103,12 +103,8 @@ def rounded(number: Number) -> str:
     half = 0.0 if math.isnan(number.low) else (number.high - number.low) / 2
     # of an interval about zero, two digits of its half, not of what little the value is
     digits = max(0, 1 - math.floor(math.log10(max(abs(number.value), half) or 1.0)))
-    form = f"{'+' if number.difference else ''}.{digits}f"
-    bounds = "" if math.isnan(number.low) else f" [{number.low:{form}}, {number.high:{form}}]"
-    count = f", n = {number.n}" if number.n else ""
-    trainings = f", {number.seeds} trainings" if number.seeds > 1 else ""
-    what = re.sub(r"\bindi\b", "InDI", number.what).replace("cold_diffusion", "Cold Diffusion")
-    return f"{what}: {number.value:{form}}{bounds}{count}{trainings}"
+    said = number.text(f".{digits}f")
+    return re.sub(r"\bindi\b", "InDI", said).replace("cold_diffusion", "Cold Diffusion")
 
 
 def differences(entries: Sequence[Entry], page: str) -> str:
