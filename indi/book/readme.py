@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pandas as pd
 
-from indi import claims, evaluation, paths, profiles
+from indi import claims, evaluation, paths
 from indi.errors import InDIError
 from indi.evaluation import metrics
 from indi.figures import ledger
@@ -70,7 +70,7 @@ def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
     titles: dict[str, dict[str, list[str]]] = {}
     for entry in entries:
         of_title = titles.setdefault(entry.claim.title, {name: [] for name in get_args(claims.Outcome)})
-        of_title[entry.verdict.outcome].append(_plain(entry.claim.task))
+        of_title[entry.verdict.outcome].append(ledger.TASKS.get(entry.claim.task, ""))
     rows = []
     for title, outcomes in titles.items():
         words = [": ".join(filter(None, (name, ", ".join(of)))) for name, of in outcomes.items() if of]
@@ -78,15 +78,11 @@ def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
     return rows
 
 
-def _plain(task: str) -> str:
-    return profiles.TASKS[task][1] if task else ""
-
-
 def _numbers() -> list[tuple[str, ...]]:
     """Means over images with their intervals: of y, of one step, and of the most steps of each task; heads first."""
     heads: tuple[str, ...] = ()
     rows = []
-    for task in profiles.RESTORATION:
+    for task in ledger.TASKS:
         table = results.load(task, PROFILE).rows
         names = ["psnr", *(name for name in table["metric"].unique() if name.startswith("lpips"))]
         wanted = table[table["metric"].isin(names) & table["sampler"].isin([evaluation.INPUT, "indi"])]
@@ -96,7 +92,8 @@ def _numbers() -> list[tuple[str, ...]]:
         for label, sampler, steps in [("y", evaluation.INPUT, 0), *of_indi]:
             found = [means.loc[(sampler, steps, name)] for name in names]
             cells = [_interval(row, digits) for row, digits in zip(found, (1, 3), strict=False)]
-            rows.append((_plain(task) if label == "y" else "", label, *cells, str(int(found[0]["n"]))))
+            name = ledger.TASKS[task] if label == "y" else ""
+            rows.append((name, label, *cells, str(int(found[0]["n"]))))
         heads = ("task", "image", *map(_head, names), "images")
     return [heads, *rows]
 

@@ -219,6 +219,12 @@ class Measured:
         found = ([name for name in known.get(kind, (kind,)) if name in here][:1] for kind in kinds)
         return [name for names in found for name in names]
 
+    def lpips(self) -> str:
+        """LPIPS, of whichever network was measured (NotTested: of none)."""
+        if not (names := self.named("lpips")):
+            raise NotTested("LPIPS was not measured (its weights are missing)")
+        return names[0]
+
     def steps(self, sampler: str) -> list[int]:
         """The step counts of a sampler, in order (NotTested: the sampler was not measured)."""
         source = self.rows if len(self.rows) or self.sets is None else self.sets

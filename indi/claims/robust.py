@@ -29,7 +29,7 @@ def keeps(found: Measured, sampler: str) -> Verdict:
     Raises:
         NotTested: LPIPS or the others were not measured.
     """
-    lpips = _lpips(found)
+    lpips = found.lpips()
     keys = curve(found, sampler)
     if len(keys) < 2:
         raise NotTested(f"{sampler} was tried at one N only")
@@ -51,7 +51,7 @@ def half_the_calls(found: Measured, sampler: str) -> Verdict:
     Raises:
         NotTested: LPIPS was not measured, or InDI is at its best with one step.
     """
-    lpips = _lpips(found)
+    lpips = found.lpips()
     best = found.best(lpips, curve(found, "indi"))
     few = [n for n in found.steps(sampler) if 2 * n <= best[1]]
     if not few:
@@ -103,9 +103,3 @@ def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Num
     off = Measured(rows.assign(value=(rows["value"] - 1).abs()))
     what = f"|blockiness − 1|, {a[0]} N = {a[1]} against {b[0]} N = {b[1]}"
     return off.contrast(metric, [(1, a), (-1, b)], what, family)
-
-
-def _lpips(found: Measured) -> str:
-    if not (names := found.named("lpips")):
-        raise NotTested("LPIPS was not measured (its weights are missing)")
-    return names[0]

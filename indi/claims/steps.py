@@ -141,8 +141,7 @@ def falls_again(evidence: Evidence, tasks: Sequence[str]) -> Verdict:
     numbers = tuple(number for verdict in verdicts for number in verdict.numbers)
     found = [verdict for verdict in verdicts if verdict.outcome == "reproduced"]
     if found:
-        best = min(found, key=lambda verdict: verdict.p)
-        return Verdict("reproduced", best.reason, numbers, best.key, best.p)
+        return replace(min(found, key=lambda verdict: verdict.p), numbers=numbers)
     if len(verdicts) == len(tasks):
         return together(verdicts) if len(verdicts) > 1 else verdicts[0]
     return Verdict("inconclusive", "not all tasks were measured", numbers, verdicts[0].key)
@@ -165,29 +164,26 @@ def naive_few(evidence: Evidence, task: str) -> Verdict:
     found = measured(evidence, task)
     if not {2, 3} <= set(found.steps("naive")):
         raise OutOfReach("needs 2 and 3 steps, which were not run")
-    if not (lpips := found.named("lpips")):
-        raise NotTested("LPIPS was not measured (its weights are missing)")
+    lpips = found.lpips()
     naive: list[Key] = [("naive", 2), ("naive", 3)]
-    gap = found.gap(lpips[0], naive, curve(found, "indi"), "naive of 2 to 3 steps minus InDI")
-    verdict = not_worse([gap], [MARGINS[lpips[0]]], [gap])
-    direct = [found.compare(name, ("naive", 3), ("indi", 3)) for name in ("psnr", lpips[0])]
-    return Verdict(verdict.outcome, verdict.reason, (*verdict.numbers, *direct), verdict.key, verdict.p)
+    gap = found.gap(lpips, naive, curve(found, "indi"), "naive of 2 to 3 steps minus InDI")
+    verdict = not_worse([gap], [MARGINS[lpips]], [gap])
+    direct = [found.compare(name, ("naive", 3), ("indi", 3)) for name in ("psnr", lpips)]
+    return replace(verdict, numbers=(*verdict.numbers, *direct))
 
 
 def naive_diverges(evidence: Evidence, task: str) -> Verdict:
     """At the largest N, naive worse than InDI and worse than itself at 2 steps, in PSNR and in LPIPS."""
     found = at_many(evidence, task)
     counts = found.steps("naive")
-    _many(counts[-1])
+    most = counts[-1]
+    _many(most)
     if 2 not in counts:
         raise OutOfReach("needs 2 steps, which were not run")
-    if not found.named("lpips"):
-        raise NotTested("LPIPS was not measured (its weights are missing)")
-    most = counts[-1]
     others: list[Key] = [("indi", most), ("naive", 2)]
     verdicts = [
         all_better([found.compare(name, other, ("naive", most), len(others)) for other in others])
-        for name in ("psnr", *found.named("lpips"))
+        for name in ("psnr", found.lpips())
     ]
     return together(verdicts)
 

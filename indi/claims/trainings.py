@@ -224,11 +224,10 @@ def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
 
 def _against_ddpm(evidence: Evidence) -> tuple[pd.DataFrame, str]:
     rows = evidence.rows("conditional_ddpm")
-    if not (lpips := Measured(rows).named("lpips")):
-        raise NotTested("LPIPS was not measured")
+    lpips = Measured(rows).lpips()
     if not {"indi", "ddpm", INPUT} <= set(rows["sampler"]):
         raise NotTested("needs InDI, the conditional DDPM and the input")
-    return rows[rows["sampler"].isin(("indi", "ddpm", INPUT))], lpips[0]
+    return rows[rows["sampler"].isin(("indi", "ddpm", INPUT))], lpips
 
 
 def _fused(rows: pd.DataFrame, lpips: str) -> tuple[Measured, dict[str, Key]]:
@@ -281,8 +280,8 @@ def state_of_the_art(evidence: Evidence) -> Verdict:
         if verdict.outcome == "reproduced":
             return verdict
     every = all(verdict.outcome == "not reproduced" for verdict in by_steps)
-    numbers = [number for verdict in by_steps for number in verdict.numbers]
-    return Verdict("not reproduced" if every else "inconclusive", "", tuple(numbers))
+    numbers = tuple(number for verdict in by_steps for number in verdict.numbers)
+    return Verdict("not reproduced" if every else "inconclusive", "", numbers)
 
 
 def cannot(evidence: Evidence, why: str) -> Verdict:
