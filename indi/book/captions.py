@@ -174,22 +174,20 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
     task = _task(notebook)
     stored = words.get("data", "").replace("*", task)
     caption = " ".join(filter(None, [words.get("lead", ""), said]))
-    if caption and profile not in caption and "data" in words and _load(stored, profile):
-        caption = f"{caption.rstrip('.')}; profile {profile}."
     links = [("data (CSV)", f"tables/{stored}.csv")] if _load(stored, profile) else []
+    if caption and links and profile not in caption:
+        caption = f"{caption.rstrip('.')}; profile {profile}."
     caption = f"{html.escape(caption)} {_links(links, notebook)}".strip()
     name = f"table-{stored}".replace("_", "-")
     mark = f' id="{name}"' if links and name not in ids else ""
     ids.add(name)
     rows = len(re.findall(r"<tr\b", text)) - 1
     bare = text.replace(own[0], "") if own else text
-    if rows > LONG:
-        summary = f"{html.escape(re.split(r'[.;:] ', said or words.get('lead', 'Table'))[0].rstrip('.'))}: {rows} rows"
-        return (
-            f'<details class="indi-table indi-long"{mark}><summary>{summary}</summary>\n'
-            f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div></details>'
-        )
     shown = f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div>'
+    if rows > LONG:
+        first = re.split(r"[.;:] ", said or words.get("lead", "Table"))[0].rstrip(".")
+        summary = f"<summary>{html.escape(first)}: {rows} rows</summary>"
+        return f'<details class="indi-table indi-long"{mark}>{summary}\n{shown}</details>'
     return f'<div class="indi-table"{mark}>{shown}</div>'
 
 

@@ -188,8 +188,8 @@ def _counts(comparison: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(columns=[state for state in STATES if state in counts])
 
 
-def text(comparison: pd.DataFrame, most: int = 10) -> str:
-    """What `compare` found: a line for each table that was run again, the numbers farthest outside, and the sum."""
+def text(comparison: pd.DataFrame) -> str:
+    """What `compare` found: a line for each table that was run again, the ten numbers farthest outside, and the sum."""
     if comparison.empty:
         return "nothing was run again: these are the published numbers themselves"
     counts = _counts(comparison)
@@ -199,7 +199,7 @@ def text(comparison: pd.DataFrame, most: int = 10) -> str:
         # distance to the interval in widths of it; those without an interval first
         beyond = np.maximum(outside["low"] - outside["now"], outside["now"] - outside["high"])
         excess = (beyond / (outside["high"] - outside["low"])).fillna(np.inf)
-        ranked = outside.loc[excess.sort_values(ascending=False, kind="stable").index].head(most)
+        ranked = outside.loc[excess.sort_values(ascending=False, kind="stable").index].head(10)
         lines += ["", f"outside the published interval, {len(outside)} numbers, the farthest first:"]
         lines += [
             f"  {row.table}, {row.setting}, {row.metric}: {row.now:.6g} now, {row.published:.6g} "

@@ -222,7 +222,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def text(entries: Sequence[Entry], width: int = 100) -> str:
+def text(entries: Sequence[Entry]) -> str:
     """The ledger for a terminal: a line a claim, why below it where that is not plain, and the sum."""
     lines = []
     for entry in entries:
@@ -231,7 +231,7 @@ def text(entries: Sequence[Entry], width: int = 100) -> str:
         doubt = f"{entry.corrected} after correction for all claims" if entry.doubtful else ""
         power = entry.power if entry.verdict.outcome == "inconclusive" else ""
         if why := "; ".join(filter(None, (entry.verdict.reason, doubt, power))):
-            lines += textwrap.wrap(why, width, initial_indent=" " * 4, subsequent_indent=" " * 4)
+            lines += textwrap.wrap(why, 100, initial_indent=" " * 4, subsequent_indent=" " * 4)
     counts = Counter(entry.verdict.outcome for entry in entries)
     states = Counter(entry.state for entry in entries)
     lines += ["", ", ".join(f"{counts[name]} {name}" for name in counts)]

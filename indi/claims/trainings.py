@@ -280,8 +280,8 @@ def state_of_the_art(evidence: Evidence) -> Verdict:
         if verdict.outcome == "reproduced":
             return verdict
     every = all(verdict.outcome == "not reproduced" for verdict in by_steps)
-    numbers = tuple(number for verdict in by_steps for number in verdict.numbers)
-    return Verdict("not reproduced" if every else "inconclusive", "", numbers)
+    shown = tuple(number for verdict in by_steps for number in verdict.numbers)
+    return Verdict("not reproduced" if every else "inconclusive", "", shown)
 
 
 def cannot(evidence: Evidence, why: str) -> Verdict:
