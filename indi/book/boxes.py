@@ -260,12 +260,10 @@ def _by_setting(
     metric = perception(rows)
     part = rows[(rows["metric"] == metric) & (rows["sampler"] == "indi")]
     level = part.assign(setting=part.apply(name, axis=1)).groupby(["setting", "steps"])["value"].mean()
-    found = {}
-    for setting in level.index.get_level_values("setting").unique():
-        steps = level[setting].idxmax() if _higher(metric) else level[setting].idxmin()
-        found[str(setting)] = (float(level[setting, steps]), int(steps))
-    ranked = sorted(found.items(), key=lambda item: item[1][0], reverse=_higher(metric))
-    return metric, dict(ranked)
+    found: dict[str, tuple[float, int]] = {}
+    for (setting, steps), value in level.sort_values(ascending=not _higher(metric), kind="stable").items():
+        found.setdefault(setting, (value, steps))
+    return metric, found
 
 
 def _times(rows: pd.DataFrame, profile: str) -> list[str]:
@@ -286,9 +284,8 @@ def _noises(rows: pd.DataFrame, profile: str) -> list[str]:
         return f"ε = {row['eps']:g}" + (f", {row['schedule']}" if row["eps"] else "")
 
     metric, found = _by_setting(rows, setting)
-    none = next(name for name in found if name == "ε = 0")
     best = next(iter(found))
-    (least, at), (top, steps) = found[none], found[best]
+    (least, at), (top, steps) = found["ε = 0"], found[best]
     lines = [
         f"Without noise the best mean {label(metric)} is {two(least)}, at N = {at}. The best of all is "
         f"{two(top)}, with {best}, at N = {steps} ({_way(metric)})."
