@@ -168,7 +168,7 @@ def assemble(profile: str) -> None:
     from indi.book import captions, challenge
     from indi.book import summaries as findings
     from indi.claims import report
-    from indi.figures import explorer
+    from indi.figures import explorer, tables
 
     rows = status(profile)
     entries = claims.judge(profile)
@@ -188,6 +188,9 @@ def assemble(profile: str) -> None:
         wanted[book / "notebooks" / source.name] = _bytes(page)
     for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
         wanted[book / "results" / "report" / name] = text.encode()
+    for name in ("table1", "table3"):  # with words for headings
+        printed = tables.paper_table(name).to_csv(index=False)
+        wanted[book / "results" / "paper" / f"{name}.csv"] = printed.encode()
     wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):

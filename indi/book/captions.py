@@ -35,6 +35,9 @@ _IN_A_LOOP = {"12_conditional_ddpm": ("conditional_ddpm_training", "conditional_
 
 _SVG = "image/svg+xml"
 
+#: How intervals are drawn.
+_DRAWN = ("bands", "bars")
+
 
 @lru_cache
 def registry() -> dict[str, Any]:
@@ -149,7 +152,12 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     listed = _links([*links, ("SVG", f"figures/{name}.svg")], notebook)
     if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
         mark = f"{task}-explorer".replace("_", "-")
-        listed = f'<a href="#{mark}">Ask its points, and see their pictures.</a> {listed}'
+        shown = (
+            "More pictures, with every N and sampler"
+            if name.endswith("_strip")
+            else "The pictures of its points"
+        )
+        listed = f'<a href="#{mark}">{shown} in the explorer.</a> {listed}'
     alt = html.escape(_fill(words["alt"], fill))
     return (
         f'<figure class="indi-figure" id="figure-{name.replace("_", "-")}">\n'
@@ -185,7 +193,7 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
     bare = text.replace(own[0], "") if own else text
     shown = f'<p class="indi-caption">{caption}</p>\n<div class="indi-wide" tabindex="0">{bare}</div>'
     if rows > LONG:
-        first = re.split(r"[.;:] ", said or words.get("lead", "Table"))[0].rstrip(".")
+        first = words.get("fold") or re.split(r"[.;:] ", said or words.get("lead", "Table"))[0].rstrip(".")
         summary = f"<summary>{html.escape(first)}: {rows} rows</summary>"
         return f'<details class="indi-table indi-long"{mark}>{summary}\n{shown}</details>'
     return f'<div class="indi-table"{mark}>{shown}</div>'
@@ -262,13 +270,10 @@ def _rests_on(words: Mapping[str, Any], notebook: str, profile: str) -> str:
     kind = "" if data.startswith("photographs") else "images of "
     few = f"{words['few']} " if "few" in words else ""
     on = f", {few}{images} {kind}{data}{each}" if images and not words.get("training") else ""
-    bars = " No intervals are drawn."
-    if over := words.get("bands", ""):
-        bars = f" Bands or bars: 95 % intervals {over}."
-    elif over is False:
-        bars = ""
+    drawn = (f" {kind.capitalize()}: 95 % intervals {words[kind]}." for kind in _DRAWN if words.get(kind))
+    said = "" if words.get("bands") is False else next(drawn, " No intervals are drawn.")
     stale = " The code has changed since." if found.stale else ""
-    return f"Ours; profile {profile}{on}; {trained}.{bars}{stale}"
+    return f"Ours; profile {profile}{on}; {trained}.{said}{stale}"
 
 
 def _count(found: Table) -> int:

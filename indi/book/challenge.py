@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from indi import paths
+from indi import paths, profiles
 from indi.book import run as runner
 from indi.claims import Entry, Outcome
 from indi.errors import InDIError
@@ -68,18 +68,12 @@ def _listed(entries: Sequence[Entry]) -> str:
     rows = [
         f'<tr><td><a href="{_PAGE}#{ledger.anchor(entry)}">{html.escape(entry.claim.title)}</a></td>'
         f"<td>{html.escape(ledger.TASKS.get(entry.claim.task, '–'))}</td><td>{html.escape(entry.claim.place)}</td>"
-        f"<td>{html.escape(_shortly(entry))}</td></tr>"
+        f"<td>{html.escape(ledger.shortly(entry))}</td></tr>"
         for entry in entries
     ]
     head = "<thead><tr><th>claim</th><th>task</th><th>paper</th><th>here</th></tr></thead>"
     table = f'<table class="table indi-report">{head}<tbody>{"".join(rows)}</tbody></table>'
     return f'```{{raw}} html\n<div class="indi-wide" tabindex="0">{table}</div>\n```'
-
-
-def _shortly(entry: Entry) -> str:
-    """The reason of a verdict, or the number it hangs on."""
-    key = entry.verdict.key or next(iter(entry.verdict.numbers), None)
-    return entry.verdict.reason or (ledger.rounded(key) if key else "")
 
 
 def _tables(profile: str) -> list[Table | None]:
@@ -109,7 +103,7 @@ def _trainings(tables: Sequence[Table | None]) -> str:
         longest = max(of_task.values(), key=lambda recipe: recipe["steps"])
         paper = recipes.recipe(task, "paper")
         lines.append(
-            f"| {task.replace('_', ' ')} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
+            f"| {profiles.TASKS[task][1]} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
             f"| {longest['channels']} ({paper.channels}) | {longest['crop']} ({paper.crop}) "
             f"| {longest['data']} ({paper.data}) |"
         )

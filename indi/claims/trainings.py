@@ -32,7 +32,7 @@ BIASED = ("bias_t1", "linear_0.5", "linear_1.0")
 OTHERS = ("linear_0", "bias_t0", "bias_t0_t1")
 
 NEAR = 4
-"""A baseline whose best LPIPS is farther than so many margins from InDI's is no fair one: as far as 1 step from 10."""
+"""A baseline whose best LPIPS is farther than so many margins from InDI's is not fair: as far as 1 step from 10."""
 
 
 def time_distribution(evidence: Evidence) -> Verdict:
@@ -219,7 +219,7 @@ def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
         reasons.append(f"its best LPIPS is not within {NEAR * MARGINS[lpips]:g} of InDI's")
     if not reasons or verdict.outcome == "inconclusive":
         return verdict
-    return Verdict("inconclusive", f"the baseline is no fair one here: {'; '.join(reasons)}", verdict.numbers)
+    return Verdict("inconclusive", f"the baseline is not fair here: {'; '.join(reasons)}", verdict.numbers)
 
 
 def _against_ddpm(evidence: Evidence) -> tuple[pd.DataFrame, str]:

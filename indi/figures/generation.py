@@ -36,7 +36,7 @@ def distances_by_steps(sets: pd.DataFrame, statistics: pd.DataFrame) -> Figure:
     ]
     rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
     titles = {name: metric_label(name) for name in sets["metric"].unique()} | others
-    return over_steps(rows, titles, right=dict.fromkeys(others, 1.0))
+    return over_steps(rows, titles, right=dict.fromkeys(others, 1.0), columns=2)
 
 
 def nearest_strip(
