@@ -152,11 +152,7 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     listed = _links([*links, ("SVG", f"figures/{name}.svg")], notebook)
     if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
         mark = f"{task}-explorer".replace("_", "-")
-        shown = (
-            "More pictures, with every N and sampler"
-            if name.endswith("_strip")
-            else "The pictures of its points"
-        )
+        shown = "More pictures" if name.endswith("_strip") else "Numbers and pictures of the points"
         listed = f'<a href="#{mark}">{shown} in the explorer.</a> {listed}'
     alt = html.escape(_fill(words["alt"], fill))
     return (
