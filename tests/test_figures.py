@@ -119,6 +119,33 @@ def test_a_plane_goes_from_point_to_point_in_the_order_of_n() -> None:
     assert [text.get_text() for text in axes.texts] == ["1", "2", "5"]
 
 
+def test_numbers_beside_points_can_be_read() -> None:
+    """Points that pile up, as those of very many steps do, and a naive curve that goes far away."""
+    steps = np.array([1, 2, 5, 20, 50, 100])
+    paths = {
+        "indi": (25 + 1 / steps, 0.1 + 0.1 / steps),
+        "naive": (25 + 1 / steps - steps / 5, 0.1 + 0.1 / steps + steps / 100),
+        "cold_diffusion": (25.1 + 1 / steps, 0.101 + 0.1 / steps),
+    }
+    rows = pd.DataFrame(
+        [
+            (sampler, n, metric, value)
+            for sampler, values in paths.items()
+            for metric, of_metric in zip(("psnr", "lpips_squeeze"), values, strict=True)
+            for n, value in zip(steps, of_metric, strict=True)
+        ],
+        columns=["sampler", "steps", "metric", "mean"],
+    )
+    figure = plots.metric_plane(rows, "lpips_squeeze")
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_title().endswith("naive, N = 20, 50, 100")
+    written = [text for text in axes.texts if text.get_text()]
+    assert sorted(text.get_text() for text in written) == sorted(map(str, [*steps, *steps, 1, 2, 5]))
+    places = [text.get_window_extent() for text in written]
+    assert not any(a.overlaps(b) for k, a in enumerate(places) for b in places[:k])
+
+
 def test_pictures_are_shown_as_they_are() -> None:
     image = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     figure = plots.pictures([[image, plots.middle(image, 4)]], ["whole", "middle"])

@@ -10,10 +10,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from indi import profiles
 from indi.claims import MARGINS, Measured, Number
 from indi.evaluation import INPUT
 from indi.figures import GREY, SAMPLER_LABELS, difference, looks, metric_label
-from indi.figures.plots import axes_grid, draw, legend_below, lines_over_steps, over_steps, plane
+from indi.figures.plots import axes_grid, draw, legend_below, lines_over_steps, number, over_steps, paths
 from indi.method import closed_form, process, samplers
 
 
@@ -88,22 +89,29 @@ def difference_table(
 
 def sampler_planes(tasks: Mapping[str, Measured], columns: Sequence[str]) -> Figure:
     """Fig. 9: PSNR against perceptual metrics, a panel per task and metric, a curve per sampler."""
-    every = [(task.replace("_", " "), found, name) for task, found in tasks.items() for name in columns]
+    every = [(_named(task), found, name) for task, found in tasks.items() for name in columns]
     return _planes(every, max(2, len(columns)))  # with one metric, two tasks side by side
 
 
 def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
     figure, grid = axes_grid(len(every), columns, (4.6, 3.9))
+    points = {}
     for axes, (title, found, name) in zip(grid, every, strict=True):
         axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name), title=title)
         if name not in found.metrics():
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
             continue
-        plane(axes, _levels(found, ["psnr", name]), name)
+        points[axes] = paths(axes, _levels(found, ["psnr", name]), name)
         axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name))
         _least_span(axes, name)
     legend_below(figure)
+    for axes, of_axes in points.items():
+        number(axes, of_axes)
     return figure
+
+
+def _named(task: str) -> str:
+    return profiles.TASKS[task][1] if task in profiles.TASKS else task
 
 
 def _levels(found: Measured, names: Sequence[str]) -> pd.DataFrame:
@@ -133,7 +141,7 @@ def against_theory(tasks: Mapping[str, Measured]) -> Figure:
         rows += [(task, *key, found.mean("detail_ratio", key)) for key in keys]
     figure = over_steps(
         pd.DataFrame(rows, columns=["metric", "sampler", "steps", "mean"]),
-        {name: name.replace("_", " ") for name in (model, *tasks)},
+        {name: _named(name) for name in (model, *tasks)},
         right=1.0,
         columns=3,
         size=(3.0, 2.9),

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import textalloc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -89,39 +90,110 @@ def plane(
     distortion: str = "psnr",
     labelled: Mapping[Any, Sequence[int]] | None = None,
 ) -> None:
-    """One metric against another: a path per series in the order of N, which stands beside its points.
+    """`paths` with N beside their points.
+
+    Args:
+        labelled: series -> the N that are written; None: all.
+    """
+    points = paths(axes, rows, perception, distortion, given)
+    if labelled is not None:
+        points = points[[row.n in labelled[row.series] for row in points.itertuples()]]
+    number(axes, points)
+
+
+def paths(
+    axes: Axes,
+    rows: pd.DataFrame,
+    perception: str,
+    distortion: str = "psnr",
+    given: Mapping[Any, Look] | None = None,
+) -> pd.DataFrame:
+    """One metric against another, a path per series in the order of N.
+
+    Where the naive sampler goes far away, it leaves the frame, and the title says at which N: else all other points
+    would lie upon one another.
 
     Args:
         rows: columns sampler, steps, metric, mean and, for bars, low and high. The input is left out.
         perception, distortion: metrics of the vertical and of the horizontal axis.
-        labelled: series -> the N that are written; None: all.
+
+    Returns:
+        The points, for `number`: columns series, n, x, y, colour.
     """
     wanted = rows[(rows["sampler"] != INPUT) & rows["metric"].isin((perception, distortion))]
     given = looks(wanted["sampler"])
     wide = wanted.pivot(index=["sampler", "steps"], columns="metric")
-    points = wide["mean"].reset_index()
+    means = wide["mean"]
     if "low" in rows:
         bounds = {
-            f"{axis}err": np.abs(np.stack([wide[b][name] - wide["mean"][name] for b in ("low", "high")]))
+            f"{axis}err": np.abs(np.stack([wide[b][name] - means[name] for b in ("low", "high")]))
             for axis, name in (("x", distortion), ("y", perception))
         }
-        x, y = (wide["mean"][name] for name in (distortion, perception))
-        axes.errorbar(x, y, **bounds, linestyle="", elinewidth=0.5, ecolor=GREY, zorder=1)
+        axes.errorbar(
+            means[distortion], means[perception], **bounds, linestyle="", elinewidth=0.5, ecolor=GREY, zorder=1
+        )  # fmt: skip
+    points = means.reset_index()
     draw(axes, points, given, "sampler", distortion, perception, path=True)
-    for point in points.to_dict("records"):
-        name, n = point["sampler"], point["steps"]
-        if labelled is None or n in labelled[name]:
-            axes.annotate(
-                f"{n:.0f}", (point[distortion], point[perception]), xytext=(4, 4),
-                textcoords="offset points", fontsize=8, color=given[name].colour,
-            )  # fmt: skip
+    names = {"sampler": "series", "steps": "n", distortion: "x", perception: "y"}
+    points = points.rename(columns=names)[list(names.values())]
+    bars = {
+        bound + axis: wide[bound][name].to_numpy()
+        for axis, name in (("x", distortion), ("y", perception))
+        for bound in ("low", "high")
+        if "low" in rows
+    }
+    _keep_in_frame(axes, points.assign(**bars))
+    return points.assign(colour=[given[name].colour for name in points["series"]])
+
+
+def _keep_in_frame(axes: Axes, points: pd.DataFrame) -> None:
+    """Let the naive sampler reach beyond the other points by their own extent, and no further."""
+    others = points[points["series"] != "naive"]
+    least, most = others[["x", "y"]].min(), others[["x", "y"]].max()
+    far = (points[["x", "y"]] < 2 * least - most) | (points[["x", "y"]] > 2 * most - least)
+    outside = far.any(axis=1) & (points["series"] == "naive")
+    if others.empty or not outside.any():
+        return
+    for name, set_limits in (("x", axes.set_xlim), ("y", axes.set_ylim)):
+        seen = points.loc[~outside, points.columns.intersection([name, f"low{name}", f"high{name}"])].stack()
+        room = 0.06 * (seen.max() - seen.min())
+        set_limits(seen.min() - room, seen.max() + room)
+    gone = ", ".join(f"{n:.0f}" for n in points.loc[outside, "n"])
+    axes.set_title("\n".join(filter(None, [axes.get_title(), f"outside the frame: naive, N = {gone}"])))
+
+
+def number(axes: Axes, points: pd.DataFrame) -> None:
+    """Write N beside its point, or where there is room, with a thin line to the point.
+
+    To be called last: the room depends on the frame.
+
+    Args:
+        points: as `paths` returns them; those outside the frame are left out, and one that several series share is
+            numbered once, in black.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    seen = points[points["x"].between(left, right) & points["y"].between(low, high)]
+    once = seen.groupby(["n", seen["x"].round(9), seen["y"].round(9)], sort=False)["colour"].agg(
+        lambda colours: colours.iloc[0] if len(set(colours)) == 1 else BLACK
+    )
+    if once.empty:
+        return
+    n, x, y = (once.index.get_level_values(k) for k in range(3))
+    curves = [curve.T for line in axes.lines if len(curve := np.asarray(line.get_xydata())) > 1]
+    textalloc.allocate(
+        axes, x, y, [f"{steps:.0f}" for steps in n], x_scatter=seen["x"], y_scatter=seen["y"],
+        x_lines=[curve[0] for curve in curves], y_lines=[curve[1] for curve in curves],
+        textsize=8, textcolor=list(once), linecolor=list(once), linewidth=0.5, max_distance=0.15,
+        plot_kwargs={"label": "_nolegend_"},
+    )  # fmt: skip
 
 
 def metric_plane(rows: pd.DataFrame, perception: str, distortion: str = "psnr") -> Figure:
     """A figure with one `plane` of two metrics, labelled."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2))
-    plane(axes, rows, perception, distortion)
+    points = paths(axes, rows, perception, distortion)
     axes.set(xlabel=metric_label(distortion), ylabel=metric_label(perception))
+    number(axes, points)
     axes.legend(title=f"{STEPS} at each point", title_fontsize=9)
     return figure
 

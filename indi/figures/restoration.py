@@ -140,7 +140,9 @@ def recipe_table(recipe: Recipe) -> pd.DataFrame:
 def _plain(value: object) -> str:
     if value is None:
         return "the data set's pairs"
-    return ", ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
 
 
 def comparison_table(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
