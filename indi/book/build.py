@@ -188,9 +188,10 @@ def assemble(profile: str) -> None:
         wanted[book / "notebooks" / source.name] = _bytes(page)
     for name, text in challenge.parts(profile, entries, [path.stem for path in notebooks()]).items():
         wanted[book / "results" / "report" / name] = text.encode()
-    for name in ("table1", "table3"):  # with words for headings
-        printed = tables.paper_table(name).to_csv(index=False)
-        wanted[book / "results" / "paper" / f"{name}.csv"] = printed.encode()
+    for path in sorted(paths.results("paper").glob("table[13].csv")):  # with words for headings
+        wanted[book / "results" / "paper" / path.name] = (
+            tables.paper_table(path.stem).to_csv(index=False).encode()
+        )
     wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
@@ -235,9 +236,16 @@ def _page(
     elif title := re.match(r"# .+", written[0].source):  # a stale chapter is still named as everywhere
         page.cells[0].source = re.sub(r"\A# .+", lambda _: title[0], page.cells[0].source)
     _fold(page)
-    for cell in page.cells:  # warnings of packages stay in the stored copy
+    for (
+        cell
+    ) in page.cells:  # warnings of packages, and a path that a last line returned, stay in the stored copy
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if output.get("name") != "stderr"
+                and not "".join(output.get("data", {}).get("text/plain", "")).startswith("PosixPath(")
+            ]
     findings.render(page, source.stem, profile, entries)
     captions.put(page, source.stem, profile, figures)
     if short := findings.in_short(source.stem, profile, entries):
