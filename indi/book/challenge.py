@@ -68,12 +68,18 @@ def _listed(entries: Sequence[Entry]) -> str:
     rows = [
         f'<tr><td><a href="{_PAGE}#{ledger.anchor(entry)}">{html.escape(entry.claim.title)}</a></td>'
         f"<td>{html.escape(ledger.TASKS.get(entry.claim.task, '–'))}</td><td>{html.escape(entry.claim.place)}</td>"
-        f"<td>{html.escape(ledger.shortly(entry))}</td></tr>"
+        f"<td>{html.escape(_shortly(entry))}</td></tr>"
         for entry in entries
     ]
     head = "<thead><tr><th>claim</th><th>task</th><th>paper</th><th>here</th></tr></thead>"
     table = f'<table class="table indi-report">{head}<tbody>{"".join(rows)}</tbody></table>'
     return f'```{{raw}} html\n<div class="indi-wide" tabindex="0">{table}</div>\n```'
+
+
+def _shortly(entry: Entry) -> str:
+    """The reason of a verdict and the number it hangs on; of an exact one, its first number."""
+    first = next(iter(entry.verdict.numbers), None)
+    return ledger.shortly(entry) or (ledger.rounded(first) if first else "")
 
 
 def _tables(profile: str) -> list[Table | None]:

@@ -103,7 +103,7 @@ def rounded(number: Number) -> str:
     half = 0.0 if math.isnan(number.low) else (number.high - number.low) / 2
     # of an interval about zero, two digits of its half, not of what little the value is
     digits = max(0, 1 - math.floor(math.log10(max(abs(number.value), half) or 1.0)))
-    said = number.text(f".{digits}f")
+    said = number.text(f".{digits}f" if digits < 8 else ".0e")
     return re.sub(r"\bindi\b", "InDI", said).replace("cold_diffusion", "Cold Diffusion")
 
 
