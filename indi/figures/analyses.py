@@ -14,7 +14,16 @@ from indi import profiles
 from indi.claims import MARGINS, Measured, Number
 from indi.evaluation import INPUT
 from indi.figures import GREY, SAMPLER_LABELS, difference, looks, metric_label
-from indi.figures.plots import axes_grid, draw, legend_below, lines_over_steps, number, over_steps, paths
+from indi.figures.plots import (
+    axes_grid,
+    draw,
+    keep_in_frame,
+    legend_below,
+    lines_over_steps,
+    number,
+    over_steps,
+    paths,
+)
 from indi.method import closed_form, process, samplers
 
 
@@ -102,6 +111,7 @@ def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
             continue
         points[axes] = paths(axes, _levels(found, ["psnr", name]), name)
+        keep_in_frame(axes, points[axes])
         axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name))
         _least_span(axes, name)
     legend_below(figure)

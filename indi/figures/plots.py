@@ -95,30 +95,21 @@ def plane(
     Args:
         labelled: series -> the N that are written; None: all.
     """
-    points = paths(axes, rows, perception, distortion, given)
+    points = paths(axes, rows, perception, distortion)
     if labelled is not None:
         points = points[[row.n in labelled[row.series] for row in points.itertuples()]]
     number(axes, points)
 
 
-def paths(
-    axes: Axes,
-    rows: pd.DataFrame,
-    perception: str,
-    distortion: str = "psnr",
-    given: Mapping[Any, Look] | None = None,
-) -> pd.DataFrame:
+def paths(axes: Axes, rows: pd.DataFrame, perception: str, distortion: str = "psnr") -> pd.DataFrame:
     """One metric against another, a path per series in the order of N.
-
-    Where the naive sampler goes far away, it leaves the frame, and the title says at which N: else all other points
-    would lie upon one another.
 
     Args:
         rows: columns sampler, steps, metric, mean and, for bars, low and high. The input is left out.
         perception, distortion: metrics of the vertical and of the horizontal axis.
 
     Returns:
-        The points, for `number`: columns series, n, x, y, colour.
+        The points, for `number`: columns series, n, x, y, colour and, of bars, lowx, highx, lowy, highy.
     """
     wanted = rows[(rows["sampler"] != INPUT) & rows["metric"].isin((perception, distortion))]
     given = looks(wanted["sampler"])
@@ -142,12 +133,17 @@ def paths(
         for bound in ("low", "high")
         if "low" in rows
     }
-    _keep_in_frame(axes, points.assign(**bars))
-    return points.assign(colour=[given[name].colour for name in points["series"]])
+    return points.assign(**bars, colour=[given[name].colour for name in points["series"]])
 
 
-def _keep_in_frame(axes: Axes, points: pd.DataFrame) -> None:
-    """Let the naive sampler reach beyond the other points by their own extent, and no further."""
+def keep_in_frame(axes: Axes, points: pd.DataFrame) -> None:
+    """Let the naive sampler reach beyond the other points by their own extent, and no further.
+
+    Else all of them would lie upon one another. The title says at which N it is outside.
+
+    Args:
+        points: as `paths` returns them.
+    """
     others = points[points["series"] != "naive"]
     least, most = others[["x", "y"]].min(), others[["x", "y"]].max()
     far = (points[["x", "y"]] < 2 * least - most) | (points[["x", "y"]] > 2 * most - least)
@@ -192,6 +188,7 @@ def metric_plane(rows: pd.DataFrame, perception: str, distortion: str = "psnr") 
     """A figure with one `plane` of two metrics, labelled."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2))
     points = paths(axes, rows, perception, distortion)
+    keep_in_frame(axes, points)
     axes.set(xlabel=metric_label(distortion), ylabel=metric_label(perception))
     number(axes, points)
     axes.legend(title=f"{STEPS} at each point", title_fontsize=9)
