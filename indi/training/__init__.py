@@ -34,19 +34,6 @@ from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe
 from indi.training.store import Trained, finished, load, run_folder, shipped_folder
 
-__all__ = [
-    "Execution",
-    "Trained",
-    "ema_decay",
-    "fabric",
-    "load",
-    "loss_function",
-    "objective",
-    "run_folder",
-    "shipped_folder",
-    "train",
-]
-
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
 
 

@@ -13,21 +13,6 @@ from indi.data.datasets.image_set import SPLITS, ImageSet, Split, check_split, r
 from indi.data.datasets.known import SOURCES, Source
 from indi.errors import InDIError
 
-__all__ = [
-    "SOURCES",
-    "SPLITS",
-    "ImageSet",
-    "Report",
-    "Source",
-    "Split",
-    "check",
-    "describe",
-    "fetch",
-    "load",
-    "names",
-    "require_size",
-]
-
 
 def names() -> tuple[str, ...]:
     """The names that `load` knows, besides `a+b` and `folder:PATH`."""
