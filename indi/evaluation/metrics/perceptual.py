@@ -13,10 +13,7 @@ from torch import Tensor, nn
 from indi.errors import InDIError, unknown
 from indi.evaluation.metrics import weights
 
-NETWORKS = (
-    "alex",
-    "squeeze",
-)  # in order of preference: papers report AlexNet unless they say otherwise
+NETWORKS = ("alex", "squeeze")  # in order of preference: papers report AlexNet unless they say otherwise
 SMALLEST = 32  # pixels a side; the last pooling layers vanish below
 
 
