@@ -60,24 +60,42 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 
     Raises:
         InDIError: `confidence` is not inside (0, 1).
     """
-    return _interval(_flat(values), confidence, seed)
+    from scipy import stats  # here, so that importing indi.metrics stays fast
+
+    _check(confidence)
+    flat = _flat(values)
+    flat = flat[~np.isnan(flat)]
+    if flat.size == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    mean = float(flat.mean()) if np.isfinite(flat).all() else float(flat.sum())
+    if flat.size < 2 or not math.isfinite(mean) or np.ptp(flat) <= 1e-12 * np.abs(flat).max():
+        return Interval(mean, math.nan, math.nan, flat.size)
+    for method in ("BCa", "percentile") if flat.size >= FEWEST_IMAGES else ("percentile",):
+        with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            bounds = stats.bootstrap(
+                (flat,),
+                np.mean,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite(bounds).all():
+            break
+    return Interval(mean, float(bounds.low), float(bounds.high), flat.size)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Mean of a - b over images, with its bootstrap interval: the way to compare two settings.
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
+    """Mean of a - b over images, with its 95 % bootstrap interval over images: the way to compare two settings.
 
     `a[i]` and `b[i]` belong to the same image, so that the differences between images cancel. An
     image with NaN on either side is left out. NaN bounds as in `bootstrap_interval`.
 
     Raises:
-        InDIError: `a` and `b` are not of one length, or `confidence` is not inside (0, 1).
+        InDIError: `a` and `b` are not of one length.
     """
-    left, right = _pair(a, b)
-    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
-        difference = left - right
-    if np.isnan(difference).any():
-        return Interval(math.nan, math.nan, math.nan, difference.size)
-    return _interval(difference, confidence, seed)
+    return _of_difference(a, b, bootstrap_interval)
 
 
 def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -98,7 +116,7 @@ def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
         return Interval(0.0, 0.0, 0.0, flat.size)
     spread = float(flat.std(ddof=1)) if flat.size > 1 and np.isfinite(flat).all() else 0.0
     if flat.size >= MANY_IMAGES or spread <= 1e-12 * np.abs(flat).max(initial=0.0):
-        return _interval(flat, confidence, seed=0)
+        return bootstrap_interval(flat, confidence)
     mean, half = float(flat.mean()), quantile(confidence, flat.size) * spread / math.sqrt(flat.size)
     return Interval(mean, mean - half, mean + half, flat.size)
 
@@ -160,18 +178,13 @@ def two_way(
     return Interval(mean, mean - half, mean + half, n, seeds, freedom)
 
 
-def interval_of_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interval:
+def interval_of_difference(a: ArrayLike, b: ArrayLike) -> Interval:
     """Mean of a - b over images, with the interval that verdicts rest on: see `interval_of_mean`.
 
     Raises:
-        InDIError: `a` and `b` are not of one length, or `confidence` is not inside (0, 1).
+        InDIError: `a` and `b` are not of one length.
     """
-    left, right = _pair(a, b)
-    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
-        difference = left - right
-    if np.isnan(difference).any():
-        return Interval(math.nan, math.nan, math.nan, difference.size)
-    return interval_of_mean(difference, confidence)
+    return _of_difference(a, b, interval_of_mean)
 
 
 def quantile(confidence: float, n: float) -> float:
@@ -237,34 +250,8 @@ def bootstrap_statistic(
     return Interval(value, value - half, value + half, n)
 
 
-def _interval(values: NDArray[np.float64], confidence: float, seed: int) -> Interval:
-    from scipy import stats  # here, so that importing indi.metrics stays fast
-
-    _check(confidence)
-    values = values[~np.isnan(values)]
-    if values.size == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    mean = float(values.mean()) if np.isfinite(values).all() else float(values.sum())
-    if values.size < 2 or not math.isfinite(mean) or np.ptp(values) <= 1e-12 * np.abs(values).max():
-        return Interval(mean, math.nan, math.nan, values.size)
-    for method in ("BCa", "percentile") if values.size >= FEWEST_IMAGES else ("percentile",):
-        with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            bounds = stats.bootstrap(
-                (values,),
-                np.mean,
-                confidence_level=confidence,
-                n_resamples=RESAMPLES,
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite(bounds).all():
-            break
-    return Interval(mean, float(bounds.low), float(bounds.high), values.size)
-
-
-def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides without the images that are NaN on either."""
+def _of_difference(a: ArrayLike, b: ArrayLike, interval: Callable[[ArrayLike], Interval]) -> Interval:
+    """`interval` of a - b, without the images that are NaN on either side."""
     left, right = _flat(a), _flat(b)
     if left.shape != right.shape:
         raise InDIError(
@@ -272,7 +259,11 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.f
             f"{right.size}: restrict both to the images they share."
         )
     measured = ~(np.isnan(left) | np.isnan(right))
-    return left[measured], right[measured]
+    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
+        difference = left[measured] - right[measured]
+    if np.isnan(difference).any():
+        return Interval(math.nan, math.nan, math.nan, difference.size)
+    return interval(difference)
 
 
 def _flat(values: ArrayLike) -> NDArray[np.float64]:
