@@ -45,18 +45,16 @@ def states(
     at: Sequence[float],
     eps: float = 0.0,
     schedule: str = "constant",
-    sample: Sampler = samplers.indi,
 ) -> dict[float, States]:
-    """The forward states and the sampler's own at the times `at`, from the same x, y and n.
+    """The forward states and InDI's own at the times `at`, from the same x, y and n.
 
     Args:
         F: the restorer.
         x, y: the clean and the degraded signals, (B, ...).
-        noise: n, standard normal, of the shape of x. The sampler starts from y + eps n as well.
+        noise: n, standard normal, of the shape of x. InDI starts from y + eps n as well.
         times: of the sampler, descending from 1 to 0.
         at: which of them to look at.
         eps, schedule: of the perturbation; no schedule that adds noise on the way ("brownian").
-        sample: the sampler.
 
     Raises:
         InDIError: one of `at` is not among the times that F is called at, or the schedule adds noise on the way.
@@ -72,7 +70,7 @@ def states(
                 own[wanted] = x_t, prediction
 
     start = y + float(rule.std(eps, torch.ones(1))) * noise
-    sample(F, start, times, 0.0, schedule, callback=keep)
+    samplers.indi(F, start, times, 0.0, schedule, callback=keep)
     if lacking := [t for t in at if t not in own]:
         raise InDIError(f"the sampler does not call F at t = {lacking}: choose times that contain them.")
     found = {}
@@ -153,14 +151,14 @@ def response(F: Restorer, x_t: Tensor, t: float, error: Tensor) -> tuple[Tensor,
 
 
 def responses(
-    F: Restorer, found: dict[float, States], x: Tensor, y: Tensor, names: Sequence[str], seed: int = 0
+    F: Restorer, found: dict[float, States], x: Tensor, y: Tensor, names: Sequence[str]
 ) -> pd.DataFrame:
     """`response` at the forward states for white errors in each octave, and for what is left of y - x.
 
     Returns:
         Columns image, t, error ("octave 0" to "octave 3", "y - x"), share, size.
     """
-    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype).to(x.device)
+    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
     errors = {f"octave {k}": octave(white, k) for k in range(OCTAVES)} | {"y - x": y - x}
     rows = []
     for t, s in found.items():
