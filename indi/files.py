@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from indi.errors import InDIError
@@ -121,19 +122,9 @@ def _sweep(path: Path) -> None:
     name = f".{glob.escape(path.stem)}.{glob.escape(_host())}.*.partial{glob.escape(path.suffix)}"
     for partial in path.parent.glob(name):
         number = partial.name.split(".")[-4 if path.suffix else -3]
-        if number.isdigit() and not alive(int(number)):
+        # no process has a number beyond 32 bits
+        if number.isdecimal() and int(number) < 2**31 and not psutil.pid_exists(int(number)):
             partial.unlink(missing_ok=True)
-
-
-def alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 @contextmanager

@@ -89,10 +89,9 @@ def public_name(name: str) -> str:
 
 def check_split(split: str) -> Split:
     """`split` itself, or the error that names the valid ones."""
-    for valid in SPLITS:
-        if split == valid:
-            return valid
-    raise unknown("split", split, SPLITS)
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    return split
 
 
 def require_size(image_set: ImageSet, size: int) -> None:
