@@ -79,6 +79,12 @@ def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Comma
     return click.option("--profile", default=default, show_default=True, callback=_known, help=help_text)
 
 
+def _assignments(help_text: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help=help_text
+    )
+
+
 _profile = _profile_option("smoke")
 _accelerator = click.option(
     "--accelerator",
@@ -108,9 +114,7 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 @main.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
 @_profile
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
-)
+@_assignments("Set a parameter.")
 @click.option(
     "--cell-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -119,20 +123,12 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
     help="Hours after which a cell is stopped.",
 )
 @_stop_after
-def run(
-    notebook: Path,
-    profile: str,
-    assignments: tuple[str, ...],
-    cell_limit: float,
-    stop_after: float | None,
-) -> None:
+def run(notebook: Path, profile: str, assignments: tuple[str, ...], **limits: Any) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
     from indi.book import run as runner
 
     parameters = runner.parse_parameters(list(assignments))
-    click.echo(
-        runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit, stop_after=stop_after)
-    )
+    click.echo(runner.run_notebook(notebook, profile, parameters, **limits))
 
 
 @main.command()
@@ -232,19 +228,8 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
 @click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
 @_stop_after
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a recipe field."
-)
-def train(
-    task: str,
-    profile: str,
-    accelerator: str,
-    devices: int,
-    micro_batch: int | None,
-    workers: int | None,
-    stop_after: float | None,
-    assignments: tuple[str, ...],
-) -> None:
+@_assignments("Change a recipe field.")
+def train(task: str, profile: str, assignments: tuple[str, ...], **how: Any) -> None:
     """Train a recipe, resume it, or say that it is complete."""
     from indi import training
     from indi.book import run as runner
@@ -252,13 +237,7 @@ def train(
     from indi.training import recipes
 
     chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
-    execution = training.Execution(
-        accelerator=accelerator,
-        devices=devices,
-        micro_batch=micro_batch,
-        workers=workers,
-        stop_after=stop_after,
-    )
+    execution = training.Execution(**how)
     if _first():
         report("begins", f"training {task}")
     try:
@@ -388,13 +367,10 @@ def restore(
     images: tuple[Path, ...],
     output: Path,
     profile: str,
-    steps: int,
     sampler: str,
-    seed: int,
     small: bool,
-    tile: int | None,
     overwrite: bool,
-    accelerator: str,
+    **how: Any,
 ) -> None:
     """Restore each IMAGE, degraded as TASK's training images were, with its shipped or trained model.
 
@@ -407,16 +383,8 @@ def restore(
     planned = restore.outputs(images, output, overwrite)
     problems = [goal for _, goal in planned if isinstance(goal, InDIError)]
     pairs = [(source, goal) for source, goal in planned if isinstance(goal, Path)]
-    results = restore.restore_all(
-        recipes.recipe(task, profile),
-        pairs,
-        steps=steps,
-        method=sampler,
-        seed=seed,
-        enlarged=not small,
-        tile=tile,
-        accelerator=accelerator,
-    )
+    chosen = recipes.recipe(task, profile)
+    results = restore.restore_all(chosen, pairs, method=sampler, enlarged=not small, **how)
     failed = 0
     for done in chain(problems, results):
         if isinstance(done, InDIError):
@@ -427,7 +395,7 @@ def restore(
             continue
         tiles = f" in tiles of {done.tile}" if done.tile else ""
         click.echo(
-            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {steps}, "
+            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {how['steps']}, "
             f"{done.width}x{done.height} pixels{tiles}, {done.seconds:.1f} s"
         )
     if failed:
@@ -519,7 +487,7 @@ def data_weights_fetch(names: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+@_profile_option("laptop")
 def explorer(tasks: tuple[str, ...], profile: str) -> None:
     """Make the pictures of the book's step explorer from a chapter's results; without TASK, of all four.
 
