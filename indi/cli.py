@@ -76,7 +76,7 @@ _stop_after = click.option(
 def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Command]:
     """The door for profiles: whatever a command calls may take the name as a good one."""
     help_text = f"{what}{', '.join(profiles.PROFILES)}."
-    return click.option("--profile", default=default, show_default=True, callback=_known, help=help_text)
+    return click.option("--profile", default=default, callback=_known, help=help_text)
 
 
 def _assignments(help_text: str) -> Callable[[_Command], _Command]:
@@ -90,12 +90,11 @@ _accelerator = click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
-    show_default=True,
     help="auto is cuda where there is one, else cpu; mps is untested.",
 )
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__)
 @click.option("--data-root", type=_folder, help="Where image sets lie; sets INDI_DATA for the command.")
 @click.option("--weights-root", type=_folder, help="Where metric weights lie; sets INDI_WEIGHTS.")
@@ -119,7 +118,6 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
     "--cell-limit",
     type=click.FloatRange(min=0, min_open=True),
     default=24.0,
-    show_default=True,
     help="Hours after which a cell is stopped.",
 )
 @_stop_after
@@ -133,7 +131,7 @@ def run(notebook: Path, profile: str, assignments: tuple[str, ...], **limits: An
 
 @main.command()
 @_profile
-@click.option("--cores", default="all", show_default=True, help="Processors to use at once.")
+@click.option("--cores", default="all", help="Processors to use at once.")
 @click.option("--anyway", is_flag=True, help="Leave out the chapters whose images are not here.")
 def reproduce(profile: str, cores: str, anyway: bool) -> None:
     """Run every notebook that is not up to date, then build the book; `make reproduce` calls this."""
@@ -177,10 +175,9 @@ def recipe_show(task: str, profile: str, as_json: bool) -> None:
     "--tflops",
     type=click.FloatRange(min=0, min_open=True),
     default=300.0,
-    show_default=True,
     help="Sustained rate of the GPU, TFLOP/s.",
 )
-@click.option("--devices", type=_count, default=1, show_default=True, help="GPUs that share a batch.")
+@click.option("--devices", type=_count, default=1, help="GPUs that share a batch.")
 def plan(profile: str, tflops: float, devices: int) -> None:
     """Steps, operations, memory and GPU time of each training, without training."""
     from indi.training import cost as planning
@@ -222,9 +219,7 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @click.argument("task")
 @_profile
 @_accelerator
-@click.option(
-    "--devices", type=_count, default=1, show_default=True, help="Processes, one for each GPU or core."
-)
+@click.option("--devices", type=_count, default=1, help="Processes, one for each GPU or core.")
 @click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
 @click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
 @_stop_after
@@ -257,7 +252,7 @@ def train(task: str, profile: str, assignments: tuple[str, ...], **how: Any) -> 
 
 
 @main.command()
-@click.option("--jobs", type=_count, default=2, show_default=True, help="Processes, of one thread each.")
+@click.option("--jobs", type=_count, default=2, help="Processes, of one thread each.")
 @click.option("--list", "only_list", is_flag=True, help="Print the queue and what of it is done.")
 @click.option(
     "--evaluate",
@@ -286,17 +281,9 @@ def campaign(jobs: int, only_list: bool, evaluate: bool, worker: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=1),
-    default=20.0,
-    show_default=True,
-    help="About how long a part takes.",
-)
+@click.option("--seconds", type=click.FloatRange(min=1), default=20.0, help="About how long a part takes.")
 @click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
-@click.option(
-    "--devices", type=_count, default=1, show_default=True, help="More: what their communication takes."
-)
+@click.option("--devices", type=_count, default=1, help="More: what their communication takes.")
 def bench(profile: str, seconds: float, data_set: str | None, devices: int) -> None:
     """How fast this machine trains, samples and loads, and how much of it is overhead of ours.
 
@@ -337,21 +324,12 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     help="The PNG file to write, or a folder for files of the images' names.",
 )
 @_profile_option("laptop", "Whose model: ")
-@click.option(
-    "--steps",
-    type=click.IntRange(1, 100_000),
-    default=10,
-    show_default=True,
-    help="N, the number of calls of F.",
-)
-@click.option("--sampler", default="indi", show_default=True, help="indi, naive, cold_diffusion; anchored.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
-)
+@click.option("--steps", type=click.IntRange(1, 100_000), default=10, help="N, the number of calls of F.")
+@click.option("--sampler", default="indi", help="indi, naive, cold_diffusion; anchored.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the perturbation.")
 @click.option(
     "--small/--enlarged",
     default=True,
-    show_default=True,
     help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
 )
 @click.option(
@@ -408,9 +386,7 @@ def data() -> None:
 
 
 _data_root = click.option(
-    "--data-root",
-    type=_folder,
-    help="Where the sets lie; default: INDI_DATA, else the user's cache folder.",
+    "--data-root", type=_folder, help="Where the sets lie; default: INDI_DATA, else the user's cache folder."
 )
 
 
@@ -530,9 +506,7 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--against", default="HEAD", show_default=True, help="A commit, or a folder with the published results."
-)
+@click.option("--against", default="HEAD", help="A commit, or a folder with the published results.")
 def compare(profile: str, against: str) -> None:
     """Say how the numbers of the tables that were run again differ from the published ones.
 
