@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import platform
 import re
@@ -63,6 +64,12 @@ def writable(folder: Path) -> Path:
             f"cannot write in {folder} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
             "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
         ) from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -50,7 +50,12 @@ def to_arrays(x: Tensor) -> list[np.ndarray]:
 
 def from_arrays(images: Sequence[np.ndarray]) -> Tensor:
     """B uint8 arrays (H, W, 3) of one size to a (B, 3, H, W) float tensor in [-1, 1]."""
-    return from_uint8(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous())
+    return from_uint8(stack(images))
+
+
+def stack(images: Sequence[np.ndarray]) -> Tensor:
+    """B uint8 arrays (H, W, 3) of one size to a (B, 3, H, W) uint8 tensor."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True, eq=False)
