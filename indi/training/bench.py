@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -101,19 +102,12 @@ def _training(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
 
 def _loop_seconds(chosen: Recipe, steps: int, device: torch.device) -> float:
     """Seconds that `steps` steps of a real training take: longer less shorter, without set-up and states."""
-    before = os.environ.get("INDI_RUNS")
     took = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["INDI_RUNS"] = folder
-        try:
-            for count in (2, steps + 2):
-                started = _now(device)
-                training.train(replace(chosen, steps=count), training.Execution(checkpoint_every=steps + 3))
-                took.append(_now(device) - started)
-        finally:
-            os.environ.pop("INDI_RUNS")
-            if before is not None:
-                os.environ["INDI_RUNS"] = before
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, INDI_RUNS=folder):
+        for count in (2, steps + 2):
+            started = _now(device)
+            training.train(replace(chosen, steps=count), training.Execution(checkpoint_every=steps + 3))
+            took.append(_now(device) - started)
     return took[1] - took[0]
 
 
@@ -237,21 +231,15 @@ def communication(profile: str, devices: int, seconds: float = 20.0) -> list[Row
         with fabric.no_backward_sync(model, enabled=not sync):
             fabric.backward((model(x, t) - x).abs().mean())
 
-    def alone() -> None:
-        torch.distributed.all_reduce(gradient)
-
-    def update() -> None:
-        optimizer.step()
-
     times: dict[str, list[float]] = {}
-    parts: dict[str, Callable[[], None]] = {
+    parts: dict[str, Callable[[], object]] = {
         "compute": partial(compute, False),
-        "gradients": alone,
+        "gradients": lambda: torch.distributed.all_reduce(gradient),
         "both": partial(compute, True),
-        "update": update,
+        "update": optimizer.step,
     }
     compute(True)
-    update()
+    optimizer.step()
     began = time.perf_counter()
     while fabric.broadcast(time.perf_counter() - began < seconds or not times):
         for name, part in parts.items():
