@@ -135,12 +135,7 @@ Target = float | tuple[str, int] | None
 
 
 def steps_to_reach(
-    rows: pd.DataFrame,
-    metric: str,
-    target: Target = None,
-    *,
-    reference: str = "indi",
-    resamples: int = 2000,
+    rows: pd.DataFrame, metric: str, target: Target = None, *, reference: str = "indi", resamples: int = 2000
 ) -> pd.DataFrame:
     """The smallest tested number of steps with which each sampler's fused mean is at least as good as `target`.
 

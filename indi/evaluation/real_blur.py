@@ -34,13 +34,7 @@ class Real:
 
 
 def restore(
-    trained: Trained,
-    data: str,
-    *,
-    notebook: str,
-    name: str,
-    step_counts: Sequence[int],
-    crop: int = 0,
+    trained: Trained, data: str, *, notebook: str, name: str, step_counts: Sequence[int], crop: int = 0
 ) -> Real:
     """Restore every pair of a set that brings its own y, measure, and store the table `name`.
 
