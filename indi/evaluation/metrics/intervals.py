@@ -95,7 +95,18 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
     Raises:
         InDIError: `a` and `b` are not of one length.
     """
-    return _of_difference(a, b, bootstrap_interval)
+    left, right = _flat(a), _flat(b)
+    if left.shape != right.shape:
+        raise InDIError(
+            f"a paired difference needs one value per image on both sides, not {left.size} and "
+            f"{right.size}: restrict both to the images they share."
+        )
+    measured = ~(np.isnan(left) | np.isnan(right))
+    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
+        difference = left[measured] - right[measured]
+    if np.isnan(difference).any():
+        return Interval(math.nan, math.nan, math.nan, difference.size)
+    return bootstrap_interval(difference)
 
 
 def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -178,15 +189,6 @@ def two_way(
     return Interval(mean, mean - half, mean + half, n, seeds, freedom)
 
 
-def interval_of_difference(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Mean of a - b over images, with the interval that verdicts rest on: see `interval_of_mean`.
-
-    Raises:
-        InDIError: `a` and `b` are not of one length.
-    """
-    return _of_difference(a, b, interval_of_mean)
-
-
 def quantile(confidence: float, n: float) -> float:
     """Standard errors from a mean to the bound of its two-sided interval: Student's below `MANY_IMAGES`.
 
@@ -248,22 +250,6 @@ def bootstrap_statistic(
     )
     half = float(stats.norm.ppf((1 + confidence) / 2) * result.standard_error)
     return Interval(value, value - half, value + half, n)
-
-
-def _of_difference(a: ArrayLike, b: ArrayLike, interval: Callable[[ArrayLike], Interval]) -> Interval:
-    """`interval` of a - b, without the images that are NaN on either side."""
-    left, right = _flat(a), _flat(b)
-    if left.shape != right.shape:
-        raise InDIError(
-            f"a paired difference needs one value per image on both sides, not {left.size} and "
-            f"{right.size}: restrict both to the images they share."
-        )
-    measured = ~(np.isnan(left) | np.isnan(right))
-    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
-        difference = left[measured] - right[measured]
-    if np.isnan(difference).any():
-        return Interval(math.nan, math.nan, math.nan, difference.size)
-    return interval(difference)
 
 
 def _flat(values: ArrayLike) -> NDArray[np.float64]:

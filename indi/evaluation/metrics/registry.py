@@ -96,6 +96,7 @@ _ENTRIES = (
     Metric("kd_squeeze", "KD-squeeze", "lower", None, needs="squeeze"),
 )
 _METRICS = {metric.name: metric for metric in _ENTRIES}
+# in order of preference: papers report AlexNet and Inception unless they say otherwise
 _ALIASES = {
     "lpips": ("lpips_alex", "lpips_squeeze"),
     "fd": ("fid", "fd_squeeze"),
