@@ -62,7 +62,6 @@ def test_no_bounds_where_there_is_nothing_to_resample(values: list[float]) -> No
     assert interval.n == len(values)
     assert math.isnan(interval.low)
     assert math.isnan(interval.high)
-    assert "[no interval]" in interval.text()
 
 
 def test_an_undefined_value_is_left_out_and_not_counted() -> None:
@@ -71,11 +70,6 @@ def test_an_undefined_value_is_left_out_and_not_counted() -> None:
     empty = bootstrap_interval([math.nan])
     assert empty.n == 0
     assert math.isnan(empty.mean)
-    assert empty.text() == "not measured"
-
-
-def test_text_never_lacks_the_sample_size() -> None:
-    assert Interval(23.811, 23.1, 24.525, 100).text() == "23.81 [23.10, 24.52], n = 100"
 
 
 def test_a_paired_difference_sees_what_unpaired_intervals_hide() -> None:

@@ -37,14 +37,6 @@ class Interval:
     seeds: int = 1
     freedom: float | None = None
 
-    def text(self, digits: int = 2) -> str:
-        """For a table: "23.81 [23.10, 24.52], n = 100"; "not measured" without any image."""
-        if self.n == 0:
-            return "not measured"
-        if math.isnan(self.low):
-            return f"{self.mean:.{digits}f} [no interval], n = {self.n}"
-        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}], n = {self.n}"
-
 
 def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of `values`, one per image, with its bootstrap interval over images.
