@@ -48,6 +48,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _count = click.IntRange(min=1)
+_positive = click.FloatRange(min=0, min_open=True)
 
 
 def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
@@ -114,12 +115,7 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 @click.argument("notebook", type=click.Path(path_type=Path))
 @_profile
 @_assignments("Set a parameter.")
-@click.option(
-    "--cell-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    default=24.0,
-    help="Hours after which a cell is stopped.",
-)
+@click.option("--cell-limit", type=_positive, default=24.0, help="Hours after which a cell is stopped.")
 @_stop_after
 def run(notebook: Path, profile: str, assignments: tuple[str, ...], **limits: Any) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
@@ -171,12 +167,7 @@ def recipe_show(task: str, profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--tflops",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    help="Sustained rate of the GPU, TFLOP/s.",
-)
+@click.option("--tflops", type=_positive, default=300.0, help="Sustained rate of the GPU, TFLOP/s.")
 @click.option("--devices", type=_count, default=1, help="GPUs that share a batch.")
 def plan(profile: str, tflops: float, devices: int) -> None:
     """Steps, operations, memory and GPU time of each training, without training."""
