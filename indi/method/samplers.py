@@ -172,7 +172,9 @@ def by_rule(begin: Callable[[Restorer, Tensor], Rule]) -> Sampler:
     Args:
         begin: gives the rule for one run from F and the start x_1 = y + eps n.
 
-    The sampler raises InDIError for malformed times and no such schedule, and for one that adds noise on the way.
+    Returns:
+        A sampler. It raises InDIError for malformed times, and for no such schedule or one that adds noise on the
+        way, for which only `indi` is derived.
     """
 
     @torch.no_grad()

@@ -1,7 +1,6 @@
 """Finished trainings: where they are kept, and how they are read.
 
-Two places may hold one: the folder of its run, and a copy that is shipped with the project (see
-`indi.shipping`).
+Two places may hold one: the folder of its run, and a copy that is shipped with the project (see `models.ship`).
 """
 
 from __future__ import annotations
