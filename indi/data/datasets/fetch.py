@@ -25,15 +25,7 @@ from indi.progress import progress
 _CHUNK = 1 << 20
 
 #: What an archive of another kind, damaged or encrypted, can end in.
-_NOT_UNPACKED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    OSError,
-)
+_SPOILT = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, ValueError, OSError)
 
 
 @dataclass(frozen=True)
@@ -277,7 +269,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 else:
                     with tarfile.open(archive) as tarred:
                         tarred.extractall(scratch, filter="data")
-        except _NOT_UNPACKED as e:
+        except _SPOILT as e:
             raise InDIError(
                 f"{archive} cannot be unpacked ({' '.join(str(e).split())}); nothing was written. Delete it and "
                 "fetch it again."
