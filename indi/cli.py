@@ -48,6 +48,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _folder = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _count = click.IntRange(min=1)
+_positive = click.FloatRange(min=0, min_open=True)
 
 
 def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
@@ -76,7 +77,13 @@ _stop_after = click.option(
 def _profile_option(default: str, what: str = "") -> Callable[[_Command], _Command]:
     """The door for profiles: whatever a command calls may take the name as a good one."""
     help_text = f"{what}{', '.join(profiles.PROFILES)}."
-    return click.option("--profile", default=default, show_default=True, callback=_known, help=help_text)
+    return click.option("--profile", default=default, callback=_known, help=help_text)
+
+
+def _assignments(help_text: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help=help_text
+    )
 
 
 _profile = _profile_option("smoke")
@@ -84,12 +91,11 @@ _accelerator = click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
-    show_default=True,
     help="auto is cuda where there is one, else cpu; mps is untested.",
 )
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__)
 @click.option("--data-root", type=_folder, help="Where image sets lie; sets INDI_DATA for the command.")
 @click.option("--weights-root", type=_folder, help="Where metric weights lie; sets INDI_WEIGHTS.")
@@ -108,36 +114,20 @@ def main(data_root: Path | None, weights_root: Path | None) -> None:
 @main.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
 @_profile
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
-)
-@click.option(
-    "--cell-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    default=24.0,
-    show_default=True,
-    help="Hours after which a cell is stopped.",
-)
+@_assignments("Set a parameter.")
+@click.option("--cell-limit", type=_positive, default=24.0, help="Hours after which a cell is stopped.")
 @_stop_after
-def run(
-    notebook: Path,
-    profile: str,
-    assignments: tuple[str, ...],
-    cell_limit: float,
-    stop_after: float | None,
-) -> None:
+def run(notebook: Path, profile: str, assignments: tuple[str, ...], **limits: Any) -> None:
     """Execute NOTEBOOK under a profile; the good copy is replaced only if it succeeds."""
     from indi.book import run as runner
 
     parameters = runner.parse_parameters(list(assignments))
-    click.echo(
-        runner.run_notebook(notebook, profile, parameters, cell_limit=cell_limit, stop_after=stop_after)
-    )
+    click.echo(runner.run_notebook(notebook, profile, parameters, **limits))
 
 
 @main.command()
 @_profile
-@click.option("--cores", default="all", show_default=True, help="Processors to use at once.")
+@click.option("--cores", default="all", help="Processors to use at once.")
 @click.option("--anyway", is_flag=True, help="Leave out the chapters whose images are not here.")
 def reproduce(profile: str, cores: str, anyway: bool) -> None:
     """Run every notebook that is not up to date, then build the book; `make reproduce` calls this."""
@@ -177,14 +167,8 @@ def recipe_show(task: str, profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--tflops",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    help="Sustained rate of the GPU, TFLOP/s.",
-)
-@click.option("--devices", type=_count, default=1, show_default=True, help="GPUs that share a batch.")
+@click.option("--tflops", type=_positive, default=300.0, help="Sustained rate of the GPU, TFLOP/s.")
+@click.option("--devices", type=_count, default=1, help="GPUs that share a batch.")
 def plan(profile: str, tflops: float, devices: int) -> None:
     """Steps, operations, memory and GPU time of each training, without training."""
     from indi.training import cost as planning
@@ -226,25 +210,12 @@ def plan(profile: str, tflops: float, devices: int) -> None:
 @click.argument("task")
 @_profile
 @_accelerator
-@click.option(
-    "--devices", type=_count, default=1, show_default=True, help="Processes, one for each GPU or core."
-)
+@click.option("--devices", type=_count, default=1, help="Processes, one for each GPU or core.")
 @click.option("--micro-batch", type=_count, help="Images at a time where the batch does not fit.")
 @click.option("--workers", type=click.IntRange(min=0), help="Of the data loader.")
 @_stop_after
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a recipe field."
-)
-def train(
-    task: str,
-    profile: str,
-    accelerator: str,
-    devices: int,
-    micro_batch: int | None,
-    workers: int | None,
-    stop_after: float | None,
-    assignments: tuple[str, ...],
-) -> None:
+@_assignments("Change a recipe field.")
+def train(task: str, profile: str, assignments: tuple[str, ...], **how: Any) -> None:
     """Train a recipe, resume it, or say that it is complete."""
     from indi import training
     from indi.book import run as runner
@@ -252,13 +223,7 @@ def train(
     from indi.training import recipes
 
     chosen = recipes.recipe(task, profile, **runner.parse_parameters(list(assignments)))
-    execution = training.Execution(
-        accelerator=accelerator,
-        devices=devices,
-        micro_batch=micro_batch,
-        workers=workers,
-        stop_after=stop_after,
-    )
+    execution = training.Execution(**how)
     if _first():
         report("begins", f"training {task}")
     try:
@@ -278,7 +243,7 @@ def train(
 
 
 @main.command()
-@click.option("--jobs", type=_count, default=2, show_default=True, help="Processes, of one thread each.")
+@click.option("--jobs", type=_count, default=2, help="Processes, of one thread each.")
 @click.option("--list", "only_list", is_flag=True, help="Print the queue and what of it is done.")
 @click.option(
     "--evaluate",
@@ -307,17 +272,9 @@ def campaign(jobs: int, only_list: bool, evaluate: bool, worker: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=1),
-    default=20.0,
-    show_default=True,
-    help="About how long a part takes.",
-)
+@click.option("--seconds", type=click.FloatRange(min=1), default=20.0, help="About how long a part takes.")
 @click.option("--data", "data_set", help="Image set to train on; default: photographs inside packages.")
-@click.option(
-    "--devices", type=_count, default=1, show_default=True, help="More: what their communication takes."
-)
+@click.option("--devices", type=_count, default=1, help="More: what their communication takes.")
 def bench(profile: str, seconds: float, data_set: str | None, devices: int) -> None:
     """How fast this machine trains, samples and loads, and how much of it is overhead of ours.
 
@@ -358,21 +315,12 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
     help="The PNG file to write, or a folder for files of the images' names.",
 )
 @_profile_option("laptop", "Whose model: ")
-@click.option(
-    "--steps",
-    type=click.IntRange(1, 100_000),
-    default=10,
-    show_default=True,
-    help="N, the number of calls of F.",
-)
-@click.option("--sampler", default="indi", show_default=True, help="indi, naive, cold_diffusion; anchored.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the perturbation."
-)
+@click.option("--steps", type=click.IntRange(1, 100_000), default=10, help="N, the number of calls of F.")
+@click.option("--sampler", default="indi", help="indi, naive, cold_diffusion; anchored.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the perturbation.")
 @click.option(
     "--small/--enlarged",
     default=True,
-    show_default=True,
     help="super_resolution: IMAGE is to be enlarged 4 times, or was already (bilinearly).",
 )
 @click.option(
@@ -388,13 +336,10 @@ def restore(
     images: tuple[Path, ...],
     output: Path,
     profile: str,
-    steps: int,
     sampler: str,
-    seed: int,
     small: bool,
-    tile: int | None,
     overwrite: bool,
-    accelerator: str,
+    **how: Any,
 ) -> None:
     """Restore each IMAGE, degraded as TASK's training images were, with its shipped or trained model.
 
@@ -407,16 +352,8 @@ def restore(
     planned = restore.outputs(images, output, overwrite)
     problems = [goal for _, goal in planned if isinstance(goal, InDIError)]
     pairs = [(source, goal) for source, goal in planned if isinstance(goal, Path)]
-    results = restore.restore_all(
-        recipes.recipe(task, profile),
-        pairs,
-        steps=steps,
-        method=sampler,
-        seed=seed,
-        enlarged=not small,
-        tile=tile,
-        accelerator=accelerator,
-    )
+    chosen = recipes.recipe(task, profile)
+    results = restore.restore_all(chosen, pairs, method=sampler, enlarged=not small, **how)
     failed = 0
     for done in chain(problems, results):
         if isinstance(done, InDIError):
@@ -427,7 +364,7 @@ def restore(
             continue
         tiles = f" in tiles of {done.tile}" if done.tile else ""
         click.echo(
-            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {steps}, "
+            f"{printable(str(done.path))}: {task} ({profile}), {sampler}, steps {how['steps']}, "
             f"{done.width}x{done.height} pixels{tiles}, {done.seconds:.1f} s"
         )
     if failed:
@@ -440,9 +377,7 @@ def data() -> None:
 
 
 _data_root = click.option(
-    "--data-root",
-    type=_folder,
-    help="Where the sets lie; default: INDI_DATA, else the user's cache folder.",
+    "--data-root", type=_folder, help="Where the sets lie; default: INDI_DATA, else the user's cache folder."
 )
 
 
@@ -519,7 +454,7 @@ def data_weights_fetch(names: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--profile", default="laptop", show_default=True, help="smoke, laptop, gpu or paper.")
+@_profile_option("laptop")
 def explorer(tasks: tuple[str, ...], profile: str) -> None:
     """Make the pictures of the book's step explorer from a chapter's results; without TASK, of all four.
 
@@ -562,9 +497,7 @@ def claims(profile: str, as_json: bool) -> None:
 
 @main.command()
 @_profile
-@click.option(
-    "--against", default="HEAD", show_default=True, help="A commit, or a folder with the published results."
-)
+@click.option("--against", default="HEAD", help="A commit, or a folder with the published results.")
 def compare(profile: str, against: str) -> None:
     """Say how the numbers of the tables that were run again differ from the published ones.
 

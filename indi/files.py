@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import platform
 import re
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from indi.errors import InDIError
@@ -62,6 +64,12 @@ def writable(folder: Path) -> Path:
             f"cannot write in {folder} ({error.strerror}): set INDI_HOME (results) or INDI_RUNS (trainings) "
             "to a folder that can be written; data and caches follow INDI_CACHE, INDI_DATA and INDI_WEIGHTS."
         ) from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -121,19 +129,9 @@ def _sweep(path: Path) -> None:
     name = f".{glob.escape(path.stem)}.{glob.escape(_host())}.*.partial{glob.escape(path.suffix)}"
     for partial in path.parent.glob(name):
         number = partial.name.split(".")[-4 if path.suffix else -3]
-        if number.isdigit() and not alive(int(number)):
+        # no process has a number beyond 32 bits
+        if number.isdecimal() and int(number) < 2**31 and not psutil.pid_exists(int(number)):
             partial.unlink(missing_ok=True)
-
-
-def alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 @contextmanager

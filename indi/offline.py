@@ -22,11 +22,15 @@ import sys
 import tarfile
 import tomllib
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 MANIFEST = "parts.json"
 """Written last: where it is, all parts are. Names, sizes and SHA-256 of each."""
+
+#: Of the Python that runs this.
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 #: What wheels for Linux on x86-64 may be named after; glibc 2.34 and later runs them all.
 PLATFORMS = (
@@ -39,8 +43,8 @@ class OfflineError(Exception):
     """What the user can act on, in one line."""
 
 
-class _Parts(io.RawIOBase):
-    """A stream to write, cut into files of at most `size` bytes."""
+class _Parts:
+    """A stream to write, cut into files of at most `size` bytes; `records` tells of them once it is closed."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder, self.size = folder, size
@@ -51,24 +55,16 @@ class _Parts(io.RawIOBase):
         self.path = self.folder / f"part-{len(self.records):04d}"
         self.file, self.digest, self.left = self.path.open("wb"), hashlib.sha256(), self.size
 
-    def _end(self) -> None:
+    def close(self) -> None:
         self.file.close()
-        self.records.append(
-            {
-                "name": self.path.name,
-                "bytes": self.size - self.left,
-                "sha256": self.digest.hexdigest(),
-            }
-        )
+        size, digest = self.size - self.left, self.digest.hexdigest()
+        self.records.append({"name": self.path.name, "bytes": size, "sha256": digest})
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> int:
         rest = memoryview(data)
         while rest:
             if not self.left:
-                self._end()
+                self.close()
                 self._begin()
             piece = rest[: self.left]
             self.file.write(piece)
@@ -77,38 +73,24 @@ class _Parts(io.RawIOBase):
             rest = rest[len(piece) :]
         return len(data)
 
-    def close(self) -> None:
-        if not self.closed:
-            self._end()
-            super().close()
 
-
-class _Joined(io.RawIOBase):
+class _Joined:
     """The stream that was cut, to read."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.paths = iter(paths)
-        self.file: io.BufferedReader | None = None
+        self.file: BinaryIO = io.BytesIO()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while True:
-            if self.file is None:
-                path = next(self.paths, None)
-                if path is None:
-                    return 0
-                self.file = path.open("rb")
-            if count := self.file.readinto(buffer):
-                return count
-            self.file.close()
-            self.file = None
+    def read(self, size: int) -> bytes:
+        found = self.file.read(size)
+        while len(found) < size and (path := next(self.paths, None)):
+            self.close()
+            self.file = path.open("rb")
+            found += self.file.read(size - len(found))
+        return found
 
     def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
-        super().close()
+        self.file.close()
 
 
 def write(contents: dict[str, Path], out: Path, part_size: int) -> list[Path]:
@@ -125,7 +107,8 @@ def write(contents: dict[str, Path], out: Path, part_size: int) -> list[Path]:
         old.unlink()
     parts = _Parts(out, part_size)
     # not compressed: wheels, photographs and weights are
-    with parts, tarfile.open(fileobj=parts, mode="w|") as archive:
+    # a stream of tarfile's wants `write` alone, and `read` to unpack it
+    with closing(parts), tarfile.open(fileobj=parts, mode="w|") as archive:  # type: ignore[call-overload]
         for name, path in sorted(contents.items()):
             archive.add(path, name, recursive=False)
     shutil.copyfile(__file__, out / "offline.py")
@@ -154,7 +137,10 @@ def unpack(source: Path, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     count = 0
     joined = _Joined(source / record["name"] for record in records)
-    with io.BufferedReader(joined, 2**20) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+    with (
+        closing(joined),
+        tarfile.open(fileobj=joined, mode="r|", bufsize=2**20) as archive,  # type: ignore[call-overload]
+    ):
         for member in archive:
             archive.extract(member, target, filter="data")
             count += member.isfile()
@@ -252,8 +238,8 @@ def install(target: Path) -> Path:
     ):
         if subprocess.run([*pip, *what], env=clean, check=False).returncode:
             raise OfflineError(
-                f"pip could not install from {target / 'wheels'}: were they packed for Python "
-                f"{sys.version_info[0]}.{sys.version_info[1]} on this platform?"
+                f"pip could not install from {target / 'wheels'}: were they packed for Python {VERSION} on this "
+                "platform?"
             )
     settings = {
         name: str((target / name.split("_")[1].lower()).resolve()) for name in ("INDI_DATA", "INDI_WEIGHTS")
@@ -269,18 +255,16 @@ def install(target: Path) -> Path:
 def back(target: Path, out: Path, profile: str, size: int) -> list[Path]:
     """What was measured under `profile`, and the trainings, finished or not, into parts: rows, figures, notebooks."""
     project = target / "project"
-    contents: dict[str, Path] = {}
-    for folder in (f"results/{profile}", "runs"):
-        contents |= _files(project / folder, folder)
-    contents = {name: path for name, path in contents.items() if not _passing(path)}
+    contents = _files(project / "results" / profile, f"results/{profile}") | _files(project / "runs", "runs")
+    # what means something only while or where it is made: locks, stamps, partial files
+    contents = {
+        name: path
+        for name, path in contents.items()
+        if not path.name.startswith(".") and ".partial" not in path.name
+    }
     if not contents:
         raise OfflineError(f"nothing was run under {profile} in {project}.")
     return write(contents, out, size)
-
-
-def _passing(path: Path) -> bool:
-    """Whether a file means something only while or where it is made: locks, stamps, partial files."""
-    return path.name.startswith(".") or ".partial" in path.name
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -298,9 +282,7 @@ def main(arguments: list[str] | None = None) -> None:
     packing.add_argument("--data", nargs="*", default=[], metavar="SET", help="image sets to take along")
     packing.add_argument("--data-root", type=Path, default=os.environ.get("INDI_DATA"), help="INDI_DATA")
     packing.add_argument("--weights", type=Path, default=os.environ.get("INDI_WEIGHTS"), help="INDI_WEIGHTS")
-    packing.add_argument(
-        "--python", default=f"{sys.version_info[0]}.{sys.version_info[1]}", help="over there"
-    )
+    packing.add_argument("--python", default=VERSION, help="over there")
     packing.add_argument(
         "--platform", nargs="*", default=PLATFORMS, help="over there; default: Linux, x86-64"
     )
@@ -326,17 +308,8 @@ def main(arguments: list[str] | None = None) -> None:
                 raise OfflineError("where do the image sets lie? Set INDI_DATA, or --data-root.")
             folder = given.wheels or given.out / "wheels"
             wheels(here, folder, given.python, given.extras, given.platform)
-            _say(
-                pack(
-                    here,
-                    given.out,
-                    folder,
-                    given.data_root or Path(),
-                    given.data,
-                    given.weights,
-                    _bytes(given),
-                )
-            )
+            data = given.data_root or Path()
+            _say(pack(here, given.out, folder, data, given.data, given.weights, _bytes(given)))
             if given.wheels is None:
                 shutil.rmtree(folder)
         elif given.command == "unpack":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 
 #: Memory that was freed is kept for the next step instead of going back to the system and coming again, page by
 #: page; threads that wait sleep, where spinning ones slow whatever runs beside them.
@@ -26,12 +25,10 @@ def environment(threads: int | None = None) -> dict[str, str]:
     return {**SETTINGS, **os.environ, **asked}
 
 
-def restarted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs with the settings; they are read by the C library before Python starts."""
-    return all(name in environ for name in SETTINGS)
-
-
 def restart() -> None:
-    """Start this command anew with the settings, in the same process, unless it runs with them already."""
-    if sys.platform == "linux" and not restarted():
+    """Start this command anew with the settings, in the same process, unless it runs with them already.
+
+    They are read by the C library before Python starts.
+    """
+    if sys.platform == "linux" and not SETTINGS.keys() <= os.environ.keys():
         os.execve(sys.executable, [sys.executable, "-m", "indi", *sys.argv[1:]], environment())

@@ -112,7 +112,7 @@ def test_lpips_prefers_alexnet_where_its_weights_are(any_weights: Path) -> None:
 
     net = alexnet(weights=None)
     torch.save(net.state_dict(), any_weights / "alexnet-owt-7be5be79.pth")
-    assert metrics.best_lpips_net() == "alex"
+    assert metrics.resolve("lpips") == "lpips_alex"
     assert list(metrics.per_image(["lpips"])) == ["lpips_alex"]
     heads = Path(inspect.getfile(LPIPS)).parent / "weights" / "v0.1" / "alex.pth"
     linear = list(torch.load(heads, map_location="cpu", weights_only=True).values())
@@ -250,16 +250,14 @@ def test_without_weights_metrics_are_absent_and_say_why(no_weights: Path) -> Non
         metrics.niqe(x)
     with pytest.raises(InDIError, match="no weights of AlexNet"):
         metrics.lpips(x, x)
-    with pytest.raises(InDIError, match=r"no weights of AlexNet.*no weights of SqueezeNet"):
-        metrics.best_lpips_net()
+    assert metrics.resolve("lpips") == "lpips_alex"
 
 
 def test_with_weights_the_network_travels_with_the_name(weights_root: Path) -> None:
-    net = metrics.best_lpips_net()
-    entry = metrics.per_image(["lpips"])[f"lpips_{net}"]
-    assert entry.label == f"LPIPS ({net})"
+    name = metrics.resolve("lpips")
+    entry = metrics.per_image(["lpips"])[name]
+    assert entry.label == f"LPIPS ({name.removeprefix('lpips_')})"
     assert entry.direction == "lower"
-    assert metrics.resolve("lpips") == f"lpips_{net}"
     x = torch.zeros(2, 3, 64, 64)
     assert entry(x, x).tolist() == [0, 0]
     assert "niqe" in metrics.missing(size=(64, 64))

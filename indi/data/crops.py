@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from indi.data.datasets import ImageSet, require_size
 from indi.data.degradations import Degradation
-from indi.data.images import from_uint8, to_uint8
+from indi.data.images import from_uint8, stack, to_uint8
 from indi.errors import InDIError
 
 
@@ -85,9 +85,9 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor | None]]):
             targets.append(_turn(image[window], turn[i]))
             if self.degradation is None and self.images.inputs is not None:
                 inputs.append(_turn(self.images.inputs[chosen[i]][window], turn[i]))
-        x = _stack(targets)
+        x = stack(targets)
         if inputs:
-            return x, _stack(inputs)
+            return x, stack(inputs)
         if self.degradation is not None and self.degradation.stage == "loader":
             generator = torch.Generator().manual_seed(torch_seed(self.seed, step, 0))
             share = (self.rank, self.world_size)
@@ -99,7 +99,3 @@ def _turn(image: np.ndarray, k: int) -> np.ndarray:
     """One of the 8 symmetries of the square: a turn by 90 (k % 4) degrees, mirrored for k >= 4."""
     turned = np.rot90(image, k % 4)
     return turned[:, ::-1] if k >= 4 else turned
-
-
-def _stack(images: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()

@@ -27,6 +27,9 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 #: Pictures of more pixels are refused before they are decoded: a file of some kB can claim any size.
 MAX_PIXELS = 200_000_000
 
+#: Pillow reports damage as any of these, by format.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
+
 _SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -47,7 +50,12 @@ def to_arrays(x: Tensor) -> list[np.ndarray]:
 
 def from_arrays(images: Sequence[np.ndarray]) -> Tensor:
     """B uint8 arrays (H, W, 3) of one size to a (B, 3, H, W) float tensor in [-1, 1]."""
-    return from_uint8(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous())
+    return from_uint8(stack(images))
+
+
+def stack(images: Sequence[np.ndarray]) -> Tensor:
+    """B uint8 arrays (H, W, 3) of one size to a (B, 3, H, W) uint8 tensor."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +117,9 @@ def read_picture(path: Path | str) -> Picture:
         raise InDIError(f"{path}: no such file.") from error
     except MemoryError as error:
         raise InDIError(f"{path}: too little memory to decode it; cut it into parts.") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        struct.error,
-    ) as error:
+    except _DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:
             raise InDIError(f"{path}: cannot be read ({error.strerror}).") from error
-        # Pillow reports damage as any of these, by format
         reason = " ".join(str(error).split())
         raise InDIError(f"{path}: damaged or unreadable image ({reason}); restore or delete it.") from error
 

@@ -12,16 +12,3 @@ from indi.evaluation.measure import (
     pairs,
     summary,
 )
-
-__all__ = [
-    "INPUT",
-    "TRUTH",
-    "Evaluated",
-    "Method",
-    "changes",
-    "difference",
-    "evaluate",
-    "in_precision",
-    "pairs",
-    "summary",
-]

@@ -30,14 +30,12 @@ KEYS = ["sampler", "schedule", "steps", "metric"]
 
 
 def methods(
-    samplers: Sequence[str] = tuple(cddpm.SAMPLERS),
-    schedules: Sequence[str] = tuple(cddpm.SCHEDULES),
-    prediction: cddpm.Prediction = "noise",
+    schedules: Sequence[str] = tuple(cddpm.SCHEDULES), prediction: cddpm.Prediction = "noise"
 ) -> dict[str, Method]:
     """ "sampler:schedule" -> what `evaluation.evaluate` takes as a method of F, for every pair of the two."""
     return {
         f"{sampler}:{schedule}": Method(_of_network(sampler, prediction), partial(cddpm.levels, schedule))
-        for sampler in samplers
+        for sampler in cddpm.SAMPLERS
         for schedule in schedules
     }
 
@@ -68,19 +66,18 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def choices(rows: pd.DataFrame, metric: str, against: str = "psnr") -> pd.DataFrame:
+def choices(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Every schedule at every number of steps: its means, whether it is chosen, whether it is on the front.
 
     Args:
         rows: tidy, with or without a column image.
-        metric: what the choice is made by (the best mean).
-        against: the other axis of the front.
+        metric: what the choice is made by (the best mean); PSNR is the other axis of the front.
 
     Returns:
-        Columns sampler, schedule, steps, <against> (where measured), <metric>, chosen, on_front: no
+        Columns sampler, schedule, steps, psnr (where measured), <metric>, chosen, on_front: no
         other schedule of that sampler and number of steps is at least as good in both and better in one.
     """
-    names = [name for name in dict.fromkeys((against, metric)) if (rows["metric"] == name).any()]
+    names = [name for name in dict.fromkeys(("psnr", metric)) if (rows["metric"] == name).any()]
     require(rows, metric)
     restored = rows[(rows["sampler"] != INPUT) & rows["metric"].isin(names)]
     index = ["sampler", "schedule", "steps"]
@@ -138,13 +135,7 @@ Target = float | tuple[str, int] | None
 
 
 def steps_to_reach(
-    rows: pd.DataFrame,
-    metric: str,
-    target: Target = None,
-    *,
-    reference: str = "indi",
-    resamples: int = 2000,
-    seed: int = 0,
+    rows: pd.DataFrame, metric: str, target: Target = None, *, reference: str = "indi", resamples: int = 2000
 ) -> pd.DataFrame:
     """The smallest tested number of steps with which each sampler's fused mean is at least as good as `target`.
 
@@ -163,7 +154,7 @@ def steps_to_reach(
     Raises:
         InDIError: the metric, a sampler or a number of steps is not among the rows.
     """
-    fused = _fused(rows, metric, resamples, seed)
+    fused = _fused(rows, metric, resamples)
     if reference not in fused.curves:
         raise InDIError(f"no rows of {reference!r}: choose among {', '.join(fused.curves)}.")
     aim = _target(fused, target)
@@ -176,32 +167,20 @@ def steps_to_reach(
         ratio_low, ratio_high = _bounds(ratio[1:])
         reached = float(np.isfinite(steps[1:] if fused.n > 1 else steps).mean())
         out.append(
-            (
-                name,
-                fused.sign * aim[0],
-                steps[0],
-                low,
-                high,
-                reached,
-                ratio[0],
-                ratio_low,
-                ratio_high,
-                fused.n,
-            )
+            {
+                "sampler": name,
+                "target": fused.sign * aim[0],
+                "steps": steps[0],
+                "low": low,
+                "high": high,
+                "reached": reached,
+                "ratio": ratio[0],
+                "ratio_low": ratio_low,
+                "ratio_high": ratio_high,
+                "n": fused.n,
+            }
         )
-    columns = [
-        "sampler",
-        "target",
-        "steps",
-        "low",
-        "high",
-        "reached",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "n",
-    ]
-    return pd.DataFrame(out, columns=columns)
+    return pd.DataFrame(out)
 
 
 @dataclass(frozen=True)
@@ -214,19 +193,17 @@ class Shares:
     better_than_input: float
 
 
-def shares(
-    rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000, seed: int = 0
-) -> Shares:
+def shares(rows: pd.DataFrame, metric: str, baseline: str = "ddpm", resamples: int = 2000) -> Shares:
     """How sure it is which of two needs more steps.
 
     Args:
-        rows: tidy, with InDI, the baseline and the input. metric, resamples, seed: as in `steps_to_reach`.
+        rows: tidy, with InDI, the baseline and the input. metric, resamples: as in `steps_to_reach`.
 
     Raises:
         InDIError: the metric or the input was not measured.
     """
     both = rows[rows["sampler"].isin(("indi", baseline, INPUT))]
-    fused = _fused(both, metric, resamples, seed)
+    fused = _fused(both, metric, resamples)
     if fused.given is None:
         raise InDIError(f"no {metric} of the input among the rows: evaluate it too.")
     if fused.n < 2:
@@ -250,14 +227,14 @@ class _Fused:
     sign: float
 
 
-def _fused(rows: pd.DataFrame, metric: str, resamples: int, seed: int) -> _Fused:
+def _fused(rows: pd.DataFrame, metric: str, resamples: int) -> _Fused:
     require(rows, metric)
     rows = rows[rows["metric"] == metric]
     rows = rows if "image" in rows else rows.assign(image="all")
     index = ["sampler", "schedule", "steps"]
     table = rows.pivot_table(index="image", columns=index, values="value").dropna()
     n = len(table)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples if n > 1 else 0)
+    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples if n > 1 else 0)
     weights = np.concatenate([np.ones((1, n)), draws]) / n
     means = pd.DataFrame(sign(metric) * (weights @ table.to_numpy()), columns=table.columns)
     best = means.T.groupby(["sampler", "steps"]).min().T

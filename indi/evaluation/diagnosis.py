@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,18 +46,16 @@ def states(
     at: Sequence[float],
     eps: float = 0.0,
     schedule: str = "constant",
-    sample: Sampler = samplers.indi,
 ) -> dict[float, States]:
-    """The forward states and the sampler's own at the times `at`, from the same x, y and n.
+    """The forward states and InDI's own at the times `at`, from the same x, y and n.
 
     Args:
         F: the restorer.
         x, y: the clean and the degraded signals, (B, ...).
-        noise: n, standard normal, of the shape of x. The sampler starts from y + eps n as well.
+        noise: n, standard normal, of the shape of x. InDI starts from y + eps n as well.
         times: of the sampler, descending from 1 to 0.
         at: which of them to look at.
         eps, schedule: of the perturbation; no schedule that adds noise on the way ("brownian").
-        sample: the sampler.
 
     Raises:
         InDIError: one of `at` is not among the times that F is called at, or the schedule adds noise on the way.
@@ -72,7 +71,7 @@ def states(
                 own[wanted] = x_t, prediction
 
     start = y + float(rule.std(eps, torch.ones(1))) * noise
-    sample(F, start, times, 0.0, schedule, callback=keep)
+    samplers.indi(F, start, times, 0.0, schedule, callback=keep)
     if lacking := [t for t in at if t not in own]:
         raise InDIError(f"the sampler does not call F at t = {lacking}: choose times that contain them.")
     found = {}
@@ -153,14 +152,14 @@ def response(F: Restorer, x_t: Tensor, t: float, error: Tensor) -> tuple[Tensor,
 
 
 def responses(
-    F: Restorer, found: dict[float, States], x: Tensor, y: Tensor, names: Sequence[str], seed: int = 0
+    F: Restorer, found: dict[float, States], x: Tensor, y: Tensor, names: Sequence[str]
 ) -> pd.DataFrame:
     """`response` at the forward states for white errors in each octave, and for what is left of y - x.
 
     Returns:
         Columns image, t, error ("octave 0" to "octave 3", "y - x"), share, size.
     """
-    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype).to(x.device)
+    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
     errors = {f"octave {k}": octave(white, k) for k in range(OCTAVES)} | {"y - x": y - x}
     rows = []
     for t, s in found.items():
@@ -214,51 +213,41 @@ def matched(F: Restorer, x: Tensor, y: Tensor, eps: float, noise: Tensor, larges
         noise: n, standard normal, of the shape of x.
         largest: no octave is multiplied by more, or divided by more.
     """
-    known: dict[bytes, list[Tensor]] = {}
+    known: dict[bytes, dict[float, Tensor]] = {}  # times of a run -> s -> numbers of the octaves of x_s
 
-    def corrected(state: Tensor, gains: Tensor) -> Tensor:
-        return state + sum((gains[k] - 1) * octave(state, k) for k in range(OCTAVES))
+    def corrected_by(gains: Callable[[float, Tensor], Tensor]) -> Sampler:
+        @samplers.by_rule
+        def sampler(F: Restorer, start: Tensor) -> samplers.Rule:
+            def step(x_t: Tensor, t: float, s: float, prediction: Tensor) -> Tensor:
+                x_s = (1 - s / t) * prediction + (s / t) * x_t
+                if s == 0:
+                    return x_s
+                by = gains(s, x_s)
+                return x_s + sum((by[k] - 1) * octave(x_s, k) for k in range(OCTAVES))
 
-    def run(
-        F: Restorer,
-        start: Tensor,
-        steps: list[tuple[int, float, float]],
-        gain: Callable[[int, Tensor], Tensor],
-    ) -> Tensor:
-        state = start
-        for i, t, s in steps:
-            state = (1 - s / t) * samplers.predict(F, state, t) + (s / t) * state
-            if s > 0:
-                state = corrected(state, gain(i, state))
-        return state
+            return step
 
-    def calibrate(grid: np.ndarray) -> list[Tensor]:
-        steps, gains = samplers.pairs_of(grid), []
+        return sampler
 
-        def measure(i: int, state: Tensor) -> Tensor:
-            forward = process.interpolate(x, y, torch.full((len(x),), steps[i][2]), noise, eps)
-            ratio = octave_powers(forward, OCTAVES).mean(0) / octave_powers(state, OCTAVES).mean(0)
-            gains.append(ratio.sqrt().clamp(1 / largest, largest).to(state.dtype))
-            return gains[-1]
+    def calibrate(grid: np.ndarray) -> dict[float, Tensor]:
+        found: dict[float, Tensor] = {}
 
-        run(F, y + eps * noise, steps, measure)
-        return gains
+        def measure(s: float, own: Tensor) -> Tensor:
+            forward = process.interpolate(x, y, torch.full((len(x),), s), noise, eps)
+            ratio = octave_powers(forward, OCTAVES).mean(0) / octave_powers(own, OCTAVES).mean(0)
+            found[s] = ratio.sqrt().clamp(1 / largest, largest).to(own.dtype)
+            return found[s]
 
-    @torch.no_grad()
+        corrected_by(measure)(F, y + eps * noise, grid)
+        return found
+
     def sample(
-        F: Restorer,
-        y: Tensor,
-        times: Sequence[float] | np.ndarray,
-        eps: float = 0.0,
-        schedule: str = "constant",
-        generator: Generators | None = None,
-        callback: Callback | None = None,
+        F: Restorer, y: Tensor, times: Sequence[float] | np.ndarray, *further: Any, **options: Any
     ) -> Tensor:
         grid = np.asarray(times, dtype=np.float64)
         if grid.tobytes() not in known:
             known[grid.tobytes()] = calibrate(grid)
         gains = known[grid.tobytes()]
-        start = samplers.perturbed(y, eps, schedule, generator)
-        return run(F, start, samplers.pairs_of(grid), lambda i, state: gains[i].to(state.device))
+        return corrected_by(lambda s, x_s: gains[s].to(x_s.device))(F, y, grid, *further, **options)
 
     return sample

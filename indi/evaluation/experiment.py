@@ -130,9 +130,6 @@ def measure(
         trained, images, settings: what is tried on what, and how.
         paired: the images bring their own y.
         options: of `evaluation.evaluate`.
-
-    Raises:
-        InDIError: as `evaluation.evaluate`.
     """
     recipe = trained.recipe
     degradation = None if paired else recipes.degradation_of(recipe)
@@ -193,11 +190,7 @@ def measured_once(
     set_names: Sequence[str] = (),
     choosing: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows and distances between sets of `measure`, `kept`. Samplers are told apart by their names.
-
-    Raises:
-        InDIError: as `evaluation.evaluate`.
-    """
+    """Rows and distances between sets of `measure`, `kept`. Samplers are told apart by their names."""
     size = (settings.crop, settings.crop) if settings.crop else None
     rests_on = {
         "images": images.hash,
@@ -344,9 +337,6 @@ def run(
         samplers, metric_names, set_names: see `evaluation.evaluate`; of JPEG the blockiness is measured, too.
         keep: how many restored images are kept for galleries.
         settings: of the evaluation; None: the profile's.
-
-    Raises:
-        InDIError: of any of the parts.
     """
     given = {field: value for field, value in changes.items() if value is not None}
     recipe = recipe or recipes.recipe(task, profile, seed=seed, **given)
@@ -373,7 +363,7 @@ def run(
 def many_steps(
     task: str, profile: str, *, notebook: str, recipe: Recipe | None = None, **changes: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The samplers at very many steps: tables <task>_many and <task>_many_sets, by `protocols.many`.
+    """The samplers at very many steps: both tables, <task>_many and <task>_many_sets, by `protocols.many`.
 
     Distances between sets of InDI are over twice as many images as the others', so that they are compared
     with one another only in generation, where all are of the same number.
@@ -381,12 +371,6 @@ def many_steps(
     Args:
         task, profile, notebook, recipe: as in `run`.
         changes: to fields of the evaluation, e.g. images=2 to see how long it takes.
-
-    Returns:
-        Both tables.
-
-    Raises:
-        InDIError: of any of the parts.
     """
     trained = training.train(recipe or recipes.recipe(task, profile))
     ours, theirs = protocols.many(task, profile, **changes)
@@ -408,7 +392,7 @@ def many_steps(
 def equal_psnr(
     tasks: Sequence[str], profile: str, *, notebook: str, **changes: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves with real points between one and two steps: tables samplers_equal_psnr and samplers_equal_psnr_sets.
+    """Curves with real points between one and two steps: both tables, samplers_equal_psnr and its _sets.
 
     InDI with equal steps, with two unequal steps (`protocols.BETWEEN`), and Cold Diffusion; the column `task` tells
     tasks apart. InDI's "steps" are 1, then 1000 s of two steps 1, s, 0, then 1000 N: numbers that tell its points
@@ -418,12 +402,6 @@ def equal_psnr(
         tasks, profile: whose recipes.
         notebook: the chapter, for the provenance.
         changes: to fields of the evaluation.
-
-    Returns:
-        Both tables.
-
-    Raises:
-        InDIError: of any of the parts.
     """
     parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     started = time.perf_counter()

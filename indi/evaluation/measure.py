@@ -188,15 +188,15 @@ def evaluate(
         for metric, function in measured.items():
             for image, value in zip(names, function(restored, truth).tolist(), strict=True):
                 rows.append((image, name, steps, metric, value))
-        collect(restored, name, steps)
-        for image, array in zip(names, to_arrays(restored), strict=True):
-            if image in keep:
-                kept[image, name, steps] = array
+        collect(names, restored, name, steps)
 
-    def collect(images: Tensor, name: str, steps: int) -> None:
+    def collect(names: Sequence[str], images: Tensor, name: str, steps: int) -> None:
         for network in networks:
             parts = features.setdefault((name, steps, network), [])
             parts.append(metrics.extract(images, network, device=device))
+        for image, array in zip(names, to_arrays(images), strict=True):
+            if image in keep:
+                kept[image, name, steps] = array
 
     calls = sum(settings.step_counts) * len(methods)
     total = len(images) if settings.images is None else min(settings.images, len(images))
@@ -209,10 +209,7 @@ def evaluate(
                 continue
             x, y = x.to(device), y.to(device)
             record(names, y, x, INPUT, 0)
-            collect(x, TRUTH, 0)
-            for image, array in zip(names, to_arrays(x), strict=True):
-                if image in keep:
-                    kept[image, TRUTH, 0] = array
+            collect(names, x, TRUTH, 0)
             for name, method in methods.items():
                 for steps in settings.step_counts:
                     x0 = method.sample(

@@ -58,11 +58,7 @@ def evaluation(task: str, profile: str, /, **changes: Any) -> Evaluation:
 
 
 def ablation(task: str, profile: str, /, **changes: Any) -> Evaluation:
-    """As `evaluation`, with what comparisons of many trainings are made on.
-
-    Raises:
-        InDIError: as `evaluation`.
-    """
+    """As `evaluation`, with what comparisons of many trainings are made on."""
     return evaluation(task, profile, **{**profiles.get(profile).ablation_evaluation, **changes})
 
 
@@ -84,9 +80,6 @@ def many(task: str, profile: str, /, **changes: Any) -> tuple[Evaluation, Evalua
 
     Args:
         changes: to fields of both.
-
-    Raises:
-        InDIError: as `evaluation`.
     """
     faces = task == "generation"
     images = 4 if profile == "smoke" else 200 if faces else 64

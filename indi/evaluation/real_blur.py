@@ -34,14 +34,7 @@ class Real:
 
 
 def restore(
-    trained: Trained,
-    data: str,
-    *,
-    notebook: str,
-    name: str,
-    step_counts: Sequence[int],
-    samplers: Sequence[str] = ("indi",),
-    crop: int = 0,
+    trained: Trained, data: str, *, notebook: str, name: str, step_counts: Sequence[int], crop: int = 0
 ) -> Real:
     """Restore every pair of a set that brings its own y, measure, and store the table `name`.
 
@@ -53,7 +46,7 @@ def restore(
         data: name of the set.
         notebook: the chapter, for the provenance.
         name: of the stored table, which holds every photograph.
-        step_counts, samplers: see `evaluation.evaluate`.
+        step_counts: of InDI.
         crop: side of the centre crop, pixels; 0 for whole images.
 
     Raises:
@@ -66,7 +59,7 @@ def restore(
     )
     started = time.perf_counter()
     evaluated = experiment.measure(
-        trained, images, settings, paired=True, samplers=samplers, keep=images.names
+        trained, images, settings, paired=True, samplers=("indi",), keep=images.names
     )
     experiment.save(name, [evaluated.rows], recipe.profile, notebook, settings, [trained], images, started)
     rows = by_scene(evaluated.rows)
@@ -106,15 +99,9 @@ def levin_fit(images: ImageSet, kernels: Tensor | None = None) -> pd.DataFrame:
         kernel = kernels[int(name.rsplit("kernel", 1)[1]) - 1].flip(0, 1)
         x, y = from_arrays([sharp]), from_arrays([blurred])
         convolution = Convolution(x.shape[2], x.shape[3], kernel.shape[0] // 2, x.device)
-        transfer = convolution.kernel(kernel)
-
-        def fit(
-            values: Tensor, convolution: Convolution = convolution, transfer: Tensor = transfer
-        ) -> Tensor:
-            return convolution.image(convolution.spectrum(convolution.extend(values)) * transfer)
-
-        stored, linear = _best(fit(x), y), _best(from_linear(fit(to_linear(x))), y)
-        out.append((name, stored, linear))
+        stored = convolution.blurred(x, kernel)
+        linear = from_linear(convolution.blurred(to_linear(x), kernel))
+        out.append((name, _best(stored, y), _best(linear, y)))
     return pd.DataFrame(out, columns=["image", "stored", "linear"])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -162,29 +162,20 @@ def cold_diffusion(
     return x
 
 
-def family(lam: float, stop: float = 0.0) -> Sampler:
-    """InDI (lam = 1), Cold Diffusion (lam = 0) and all between: x_s = x_t + (t - s) [F - lam y_t - (1 - lam) x_1].
+Rule = Callable[[Tensor, float, float, Tensor], Tensor]
+"""A step without noise of its own: (x_t, t, s, F(x_t, t)) -> x_s."""
 
-    y_t = (x_t - (1 - t) F(x_t, t)) / t is the y that state and prediction agree with, x_1 = y + eps n the
-    start. InDI steps away from the former, Cold Diffusion from the latter; lam weighs the two. An error of the
-    state is forgotten the faster the larger lam is (`closed_form.error_factor`).
+
+def by_rule(begin: Callable[[Restorer, Tensor], Rule]) -> Sampler:
+    """The sampler that takes every step by one rule, with the arguments and the result of `indi`.
 
     Args:
-        lam: finite; outside [0, 1] the rule extrapolates.
-        stop: in [0, 1): the times are drawn together into [stop, 1], see `stopped`, so that the last step goes
-            from near `stop` to 0 in one. For lam = 1 it returns F(x_stop, stop) as the steps grow in number.
+        begin: gives the rule for one run from F and the start x_1 = y + eps n.
 
     Returns:
-        A sampler with the arguments and the result of `indi`. It raises InDIError also for a schedule that
-        adds noise on the way, for which only `indi` is derived.
-
-    Raises:
-        InDIError: lam is not finite, or `stop` is outside [0, 1).
+        A sampler. It raises InDIError for malformed times, and for no such schedule or one that adds noise on the
+        way, for which only `indi` is derived.
     """
-    if not math.isfinite(lam):
-        raise InDIError(f"lam must be a finite number, 0 (Cold Diffusion) to 1 (InDI), not {lam!r}.")
-    if not 0 <= stop < 1:
-        raise InDIError(f"stop must be at least 0 and below 1, not {stop!r}.")
 
     @torch.no_grad()
     def sample(
@@ -198,17 +189,57 @@ def family(lam: float, stop: float = 0.0) -> Sampler:
     ) -> Tensor:
         if noise_schedule(schedule).added(eps, 1.0, 0.5) > 0:
             raise InDIError(
-                f"the {schedule} schedule draws new noise at every step, and the family has no rule for it: "
+                f"the {schedule} schedule draws new noise at every step, and this sampler has no rule for it: "
                 "use schedule='constant', or samplers.indi."
             )
-        steps = pairs_of(stopped(times, stop))
-        x = start = perturbed(y, eps, schedule, generator)
+        steps = pairs_of(times)
+        x = perturbed(y, eps, schedule, generator)
+        rule = begin(F, x)
         for i, t, s in steps:
             prediction = predict(F, x, t)
             if callback is not None:
                 callback(i, t, s, x, prediction)
-            x = x + (t - s) * (lam / t * (prediction - x) + (1 - lam) * (prediction - start))
+            x = rule(x, t, s, prediction)
         return x
+
+    sample.__doc__ = begin.__doc__
+    return sample
+
+
+def family(lam: float, stop: float = 0.0) -> Sampler:
+    """InDI (lam = 1), Cold Diffusion (lam = 0) and all between: x_s = x_t + (t - s) [F - lam y_t - (1 - lam) x_1].
+
+    y_t = (x_t - (1 - t) F(x_t, t)) / t is the y that state and prediction agree with, x_1 = y + eps n the
+    start. InDI steps away from the former, Cold Diffusion from the latter; lam weighs the two. An error of the
+    state is forgotten the faster the larger lam is (`closed_form.error_factor`).
+
+    Args:
+        lam: finite; outside [0, 1] the rule extrapolates.
+        stop: in [0, 1): the times are drawn together into [stop, 1], see `stopped`, so that the last step goes
+            from near `stop` to 0 in one. For lam = 1 it returns F(x_stop, stop) as the steps grow in number.
+
+    Returns:
+        A sampler as `by_rule` makes it.
+
+    Raises:
+        InDIError: lam is not finite, or `stop` is outside [0, 1).
+    """
+    if not math.isfinite(lam):
+        raise InDIError(f"lam must be a finite number, 0 (Cold Diffusion) to 1 (InDI), not {lam!r}.")
+    if not 0 <= stop < 1:
+        raise InDIError(f"stop must be at least 0 and below 1, not {stop!r}.")
+
+    @by_rule
+    def at_times(F: Restorer, start: Tensor) -> Rule:
+        def step(x: Tensor, t: float, s: float, prediction: Tensor) -> Tensor:
+            return x + (t - s) * (lam / t * (prediction - x) + (1 - lam) * (prediction - start))
+
+        return step
+
+    def sample(
+        F: Restorer, y: Tensor, times: Sequence[float] | np.ndarray, *further: Any, **options: Any
+    ) -> Tensor:
+        return at_times(F, y, stopped(times, stop), *further, **options)
 
     return sample
 
@@ -219,27 +250,13 @@ def stopped(times: Sequence[float] | np.ndarray, stop: float) -> np.ndarray:
     return np.append(stop + (1 - stop) * grid[:-1], grid[-1:])
 
 
-_ANCHORED = family(lam=0.8, stop=0.2)
+anchored = family(lam=0.8, stop=0.2)
+"""A fifth of each step is anchored at the start, and the times lie in [0.2, 1].
 
-
-def anchored(
-    F: Restorer,
-    y: Tensor,
-    times: Sequence[float] | np.ndarray,
-    eps: float = 0.0,
-    schedule: str = "constant",
-    generator: Generators | None = None,
-    callback: Callback | None = None,
-) -> Tensor:
-    """`family(lam=0.8, stop=0.2)`: a fifth of each step is anchored at the start, and the times lie in [0.2, 1].
-
-    Ours, not the paper's: the one setting that chapter 16 chose for all tasks, on training images. It is no
-    default, for it does not pass that chapter's rules everywhere. Its gain in the Gaussian model is
-    `closed_form.family_gain(0.8, n, s, sigma, 0.2)`; it leaves too little variance.
-    Arguments, result and errors as for `indi`; it raises InDIError also for the Brownian schedule.
-    """
-    return _ANCHORED(F, y, times, eps, schedule, generator, callback)
-
+Ours, not the paper's: the one setting that chapter 16 chose for all tasks, on training images. It is no
+default, for it does not pass that chapter's rules everywhere. Its gain in the Gaussian model is
+`closed_form.family_gain(0.8, n, s, sigma, 0.2)`; it leaves too little variance.
+"""
 
 SAMPLERS: dict[str, Sampler] = {"indi": indi, "naive": naive, "cold_diffusion": cold_diffusion}
 """The three of the paper, which its tables and figures compare."""

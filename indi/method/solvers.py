@@ -14,17 +14,15 @@ leave an error of N^-2 log N.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from indi.errors import InDIError, unknown
 from indi.method import samplers
-from indi.method.process import Generators, noise_schedule
-from indi.method.samplers import Callback, Restorer, Sampler, uniform_times
+from indi.method.samplers import Restorer, Rule, Sampler, by_rule, uniform_times
 
 Times = Callable[[int], np.ndarray]
 """n -> the n + 1 descending float64 times 1, ..., 0 of n steps."""
@@ -98,27 +96,14 @@ def step_schedule(name: str) -> Times:
     return STEP_SCHEDULES[name]
 
 
-@torch.no_grad()
-def multistep(
-    F: Restorer,
-    y: Tensor,
-    times: Sequence[float] | np.ndarray,
-    eps: float = 0.0,
-    schedule: str = "constant",
-    generator: Generators | None = None,
-    callback: Callback | None = None,
-) -> Tensor:
+@by_rule
+def multistep(F: Restorer, start: Tensor) -> Rule:
     """Second order with one call a step: the formula above with F_r from the step before.
 
     The first step is InDI's, so that one step is the regression F(y, 1). The last of n equal steps
     returns (4 F_t - F_r) / 3, not F_t itself. The weight of F_r - F_t is at most 1/3 with equal steps;
     after a much shorter step it is large, the line is drawn out far, and few steps overshoot.
-    Arguments and result as for `samplers.indi`.
-
-    Raises:
-        InDIError: malformed times, no such schedule, or one that adds noise on the way.
     """
-    _refuse_noise_on_the_way(eps, schedule)
     before: tuple[float, Tensor] | None = None  # time and prediction of the step before
 
     def step(x: Tensor, t: float, s: float, prediction: Tensor) -> Tensor:
@@ -130,29 +115,17 @@ def multistep(
         before = t, prediction
         return x_s
 
-    return _integrate(step, F, y, times, eps, schedule, generator, callback)
+    return step
 
 
-@torch.no_grad()
-def heun(
-    F: Restorer,
-    y: Tensor,
-    times: Sequence[float] | np.ndarray,
-    eps: float = 0.0,
-    schedule: str = "constant",
-    generator: Generators | None = None,
-    callback: Callback | None = None,
-) -> Tensor:
+@by_rule
+def heun(F: Restorer, start: Tensor) -> Rule:
     """Second order with two calls a step: Heun's method, the mean of the velocities at t and s.
 
     With InDI's step as the predictor p, x_s = p + (t - s) / (2 s) (F(p, s) - F(x_t, t)). The last
     step, where s = 0, is InDI's (exact F has F(p, 0) = p, and a call would say nothing): n steps are
-    2n - 1 calls. Arguments and result as for `samplers.indi`; the callback is called once a step.
-
-    Raises:
-        InDIError: malformed times, no such schedule, or one that adds noise on the way.
+    2n - 1 calls. The callback is called once a step.
     """
-    _refuse_noise_on_the_way(eps, schedule)
 
     def step(x: Tensor, t: float, s: float, prediction: Tensor) -> Tensor:
         predicted = (1 - s / t) * prediction + (s / t) * x
@@ -160,36 +133,7 @@ def heun(
             return predicted
         return predicted + (t - s) / (2 * s) * (samplers.predict(F, predicted, s) - prediction)
 
-    return _integrate(step, F, y, times, eps, schedule, generator, callback)
-
-
-def _refuse_noise_on_the_way(eps: float, schedule: str) -> None:
-    if noise_schedule(schedule).added(eps, 1.0, 0.5) > 0:
-        raise InDIError(
-            f"the {schedule} schedule draws new noise at every step, so that its path is no solution of "
-            "an ordinary differential equation: use schedule='constant', or samplers.indi."
-        )
-
-
-def _integrate(
-    step: Callable[[Tensor, float, float, Tensor], Tensor],
-    F: Restorer,
-    y: Tensor,
-    times: Sequence[float] | np.ndarray,
-    eps: float,
-    schedule: str,
-    generator: Generators | None,
-    callback: Callback | None,
-) -> Tensor:
-    """From x_1 = y + eps n down to x_0 with `step`(x_t, t, s, F(x_t, t)) -> x_s."""
-    steps = samplers.pairs_of(times)
-    x = samplers.perturbed(y, eps, schedule, generator)
-    for i, t, s in steps:
-        prediction = samplers.predict(F, x, t)
-        if callback is not None:
-            callback(i, t, s, x, prediction)
-        x = step(x, t, s, prediction)
-    return x
+    return step
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from pathlib import Path
 from indi import training
 from indi.data.datasets import SOURCES
 from indi.errors import InDIError
-from indi.files import replacing
+from indi.files import replacing, sha256
 from indi.models import card as model_card
 from indi.records import provenance
-from indi.training import checkpoints
 from indi.training.recipes import Recipe
 from indi.training.store import FILES
 
@@ -59,6 +58,6 @@ def ship(recipe: Recipe) -> Path:
         for name in FILES:
             with replacing(folder / name) as partial:
                 partial.write_bytes(contents[name])
-    if checkpoints.sha256(folder / "weights.safetensors") != trained.checkpoint:
+    if sha256(folder / "weights.safetensors") != trained.checkpoint:
         raise InDIError(f"{folder} is not what was written: check the disk, and ship again.")
     return folder

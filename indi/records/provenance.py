@@ -21,6 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from indi import numerics, paths
 
 #: Distributions whose version can change the last digits of a number.
@@ -194,7 +196,8 @@ def _versions() -> dict[str, str]:
 @functools.cache
 def _machine() -> dict[str, Any]:
     system = f"{platform.system()} {platform.machine()}"
-    return {"system": system, "cpu": _cpu(), "cores": _cores(), "memory_gib": _memory_gib(), "gpu": _gpu()}
+    memory = round(psutil.virtual_memory().total / 2**30, 1)
+    return {"system": system, "cpu": _cpu(), "cores": _cores(), "memory_gib": memory, "gpu": _gpu()}
 
 
 def _cores() -> int:
@@ -210,13 +213,6 @@ def _cpu() -> str:
         info = ""
     found = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _gpu() -> str | None:

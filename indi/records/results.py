@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -29,7 +28,7 @@ from PIL import Image
 
 from indi import numerics, paths
 from indi.errors import InDIError
-from indi.files import replacing
+from indi.files import replacing, sha256
 from indi.records import forms, provenance
 
 if TYPE_CHECKING:
@@ -82,10 +81,6 @@ class Table:
 
 def _table_path(name: str, profile: str) -> Path:
     return paths.results(profile) / "tables" / f"{name}.csv"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 #: What this process has read: (results folder, table) -> hash of its CSV, None where there was none.
@@ -201,7 +196,7 @@ def save(
         "notebook": notebook,
         "rows": len(rows),
         "columns": forms.kinds(rows),
-        "sha256": _sha256(path),
+        "sha256": sha256(path),
         "seed": seed,
         "data": data,
         "trainings": [one if isinstance(one, Mapping) else one.record() for one in trained],
@@ -233,7 +228,7 @@ def load(name: str, profile: str) -> Table:
         raise InDIError(f"{record_path} is not a provenance record ({error}): rerun its chapter.") from error
     notebook, digest = record["notebook"], record["sha256"]
     rerun = f"rerun it: indi run notebooks/{notebook}.ipynb --profile {profile}"
-    if digest != _sha256(path):
+    if digest != sha256(path):
         raise InDIError(f"{path} is not the file its chapter wrote (edited, or cut short): {rerun}.")
     try:
         rows = pd.read_csv(path)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import lightning_fabric as lf
 import torch
-from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -33,19 +32,6 @@ from indi.training.loop import Execution, ema_decay
 from indi.training.loss import loss_function, objective
 from indi.training.recipes import Recipe
 from indi.training.store import Trained, finished, load, run_folder, shipped_folder
-
-__all__ = [
-    "Execution",
-    "Trained",
-    "ema_decay",
-    "fabric",
-    "load",
-    "loss_function",
-    "objective",
-    "run_folder",
-    "shipped_folder",
-    "train",
-]
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
 
@@ -106,19 +92,16 @@ def fabric(recipe: Recipe, execution: Execution, folder: Path) -> lf.Fabric:
             precision=precision.resolve(recipe.precision, torch.device(accelerator)),
             # inside a Slurm job Fabric would leave it to srun to start the processes
             plugins=[] if TorchElasticEnvironment.detect() else [LightningEnvironment()],
-            loggers=_tensorboard(folder),
+            # scalars in the run's folder; pip install -e ".[tensorboard]" brings it
+            loggers=[TensorBoardLogger(folder, name="tensorboard", version="")]
+            if find_spec("tensorboard")
+            else [],
         )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise InDIError(
             f"accelerator {accelerator!r} with {execution.devices} device(s) cannot be used here: "
             f"{' '.join(str(error).split())} Choices: auto, cpu, cuda, mps."
         ) from error
-
-
-def _tensorboard(folder: Path) -> list[Logger]:
-    """Scalars for TensorBoard in the run's folder, where TensorBoard is installed: pip install -e ".[tensorboard]"."""
-    installed = find_spec("tensorboard") is not None
-    return [TensorBoardLogger(folder, name="tensorboard", version="")] if installed else []
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -84,17 +86,15 @@ def _training(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
         others.append(bare[other](max(1, steps // 3)) / max(1, steps // 3) / (alone / steps))
         loop.append(steps * chosen.batch_size / ours)
         ratios.append(alone / ours)
-    rate = _median(loop)
+    rate = median(loop)
     network = network_of(chosen)
     flops = 3 * forward_flops(network, chosen.crop, chosen.crop)
     matmul = _matmul_flops(device, allowed)
     return [
         Row(f"training loop, {allowed}", rate, "images/s"),
-        Row("loop over bare loop", _median(ratios), "", "at least .97"),
-        Row(f"{allowed} over {other}, bare loops", _median(others), "", "above 1, else the choice is wrong"),
-        Row(
-            f"loop over bare {other} loop", _median([a * b for a, b in zip(ratios, others, strict=True)]), ""
-        ),
+        Row("loop over bare loop", median(ratios), "", "at least .97"),
+        Row(f"{allowed} over {other}, bare loops", median(others), "", "above 1, else the choice is wrong"),
+        Row(f"loop over bare {other} loop", median([a * b for a, b in zip(ratios, others, strict=True)]), ""),
         Row(f"matrix products, {allowed}", matmul / 1e9, "GFLOP/s"),
         Row("training over matrix products", rate * flops / matmul, "", "at least .4 on a GPU"),
     ]
@@ -102,19 +102,12 @@ def _training(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
 
 def _loop_seconds(chosen: Recipe, steps: int, device: torch.device) -> float:
     """Seconds that `steps` steps of a real training take: longer less shorter, without set-up and states."""
-    before = os.environ.get("INDI_RUNS")
     took = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["INDI_RUNS"] = folder
-        try:
-            for count in (2, steps + 2):
-                started = _now(device)
-                training.train(replace(chosen, steps=count), training.Execution(checkpoint_every=steps + 3))
-                took.append(_now(device) - started)
-        finally:
-            os.environ.pop("INDI_RUNS")
-            if before is not None:
-                os.environ["INDI_RUNS"] = before
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, INDI_RUNS=folder):
+        for count in (2, steps + 2):
+            started = _now(device)
+            training.train(replace(chosen, steps=count), training.Execution(checkpoint_every=steps + 3))
+            took.append(_now(device) - started)
     return took[1] - took[0]
 
 
@@ -169,29 +162,15 @@ def _sampling(chosen: Recipe, device: torch.device, seconds: float) -> list[Row]
                 x = predict(network, x, float(t))
         return x
 
-    ratios = _turns({"sampler": sampler, "calls": calls}, device, seconds)
-    return [
-        Row(
-            f"InDI, N = {CALLS}, over {CALLS} calls of F",
-            ratios["sampler"] / ratios["calls"],
-            "",
-            "at most 1.02",
-        )
-    ]
-
-
-def _turns(
-    parts: Mapping[str, Callable[[], Tensor]], device: torch.device, seconds: float
-) -> dict[str, float]:
-    """The least seconds of each part; they take turns until the time is up."""
-    best = dict.fromkeys(parts, float("inf"))
+    best = {sampler: float("inf"), calls: float("inf")}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or float("inf") in best.values():
-        for name, part in parts.items():
+        for part in best:
             started = _now(device)
             part()
-            best[name] = min(best[name], _now(device) - started)
-    return best
+            best[part] = min(best[part], _now(device) - started)
+    ratio = best[sampler] / best[calls]
+    return [Row(f"InDI, N = {CALLS}, over {CALLS} calls of F", ratio, "", "at most 1.02")]
 
 
 def _loading(profile: str, data: str, training_rate: float, seconds: float) -> list[Row]:
@@ -212,10 +191,6 @@ def _loading(profile: str, data: str, training_rate: float, seconds: float) -> l
         rows.append(Row(f"loading and degrading, {task}", rate, "images/s"))
         rows.append(Row("  over training", rate / training_rate, "", "at least 1.5"))
     return rows
-
-
-def _median(values: list[float]) -> float:
-    return float(torch.tensor(values, dtype=torch.float64).median())
 
 
 def _now(device: torch.device) -> float:
@@ -256,21 +231,15 @@ def communication(profile: str, devices: int, seconds: float = 20.0) -> list[Row
         with fabric.no_backward_sync(model, enabled=not sync):
             fabric.backward((model(x, t) - x).abs().mean())
 
-    def alone() -> None:
-        torch.distributed.all_reduce(gradient)
-
-    def update() -> None:
-        optimizer.step()
-
     times: dict[str, list[float]] = {}
-    parts: dict[str, Callable[[], None]] = {
+    parts: dict[str, Callable[[], object]] = {
         "compute": partial(compute, False),
-        "gradients": alone,
+        "gradients": lambda: torch.distributed.all_reduce(gradient),
         "both": partial(compute, True),
-        "update": update,
+        "update": optimizer.step,
     }
     compute(True)
-    update()
+    optimizer.step()
     began = time.perf_counter()
     while fabric.broadcast(time.perf_counter() - began < seconds or not times):
         for name, part in parts.items():
@@ -286,7 +255,7 @@ def communication(profile: str, devices: int, seconds: float = 20.0) -> list[Row
                 times.setdefault("uneven", []).append(float(slowest - mean / devices))
     if not fabric.is_global_zero:
         return None
-    took = {name: _median(values) for name, values in times.items()}
+    took = {name: median(values) for name, values in times.items()}
     link = 2 * (devices - 1) / devices * 4 * parameters / took["gradients"]
     modelled = took["compute"] + waiting(parameters, took["compute"], devices, link)
     step = took["both"] + took["update"]

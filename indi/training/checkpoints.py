@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from indi.errors import InDIError
-from indi.files import replacing
+from indi.files import replacing, sha256
 
 
 def save_state(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
@@ -148,9 +148,3 @@ def misfit(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
         if not weight.isfinite().all():
             return f"{name!r} is not finite"
     return ""
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,6 @@ BYTES_PER_CROP_VALUE = 13
 BYTES_PER_PARAMETER = 20
 """float32: the weight, its gradient, two moments of Adam and the average."""
 
-
 UPDATE_BYTES = 40
 """Per parameter and step: Adam reads four and writes three float32, the average reads two and writes one."""
 
@@ -138,26 +137,22 @@ def cost(recipe: Recipe) -> Cost:
         InDIError: no machine could build its network.
     """
     try:
-        return _cost(recipe)
+        with torch.device("meta"):
+            network = network_of(recipe)
+        parameters = parameter_count(network)
+        images = recipe.steps * recipe.batch_size
+        return Cost(
+            parameters=parameters,
+            images=images,
+            flops=3 * forward_flops(network, recipe.crop, recipe.crop) * images,
+            state_bytes=BYTES_PER_PARAMETER * parameters,
+            activation_bytes=_saved_bytes(network, recipe),
+        )
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
         raise InDIError(
             f"a network of {recipe.channels:,} channels and multipliers {recipe.multipliers} on crops of "
             f"{recipe.crop:,} pixels is too large to be built."
         ) from error
-
-
-def _cost(recipe: Recipe) -> Cost:
-    with torch.device("meta"):
-        network = network_of(recipe)
-    images = recipe.steps * recipe.batch_size
-    parameters = parameter_count(network)
-    return Cost(
-        parameters=parameters,
-        images=images,
-        flops=3 * forward_flops(network, recipe.crop, recipe.crop) * images,
-        state_bytes=BYTES_PER_PARAMETER * parameters,
-        activation_bytes=_saved_bytes(network, recipe),
-    )
 
 
 def require_memory(recipe: Recipe, device: torch.device, micro_batch: int | None, processes: int) -> None:

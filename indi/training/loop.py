@@ -94,16 +94,9 @@ def run(
         InDIError: see `training.train`.
     """
     degradation = degradation_of(recipe)
-    crops = TrainingCrops(
-        images,
-        degradation,
-        recipe.crop,
-        recipe.batch_size,
-        recipe.seed,
-        fabric.global_rank,
-        fabric.world_size,
-        turned=recipe.turned,
-    )
+    share = (fabric.global_rank, fabric.world_size)
+    batch = (recipe.crop, recipe.batch_size, recipe.seed)
+    crops = TrainingCrops(images, degradation, *batch, *share, turned=recipe.turned)
     on_gpu = fabric.device.type == "cuda"
     computed_in = precision.resolve(recipe.precision, fabric.device)
     compile_it = on_gpu if execution.compile is None else execution.compile
@@ -120,10 +113,8 @@ def run(
     ema = AveragedModel(network, multi_avg_fn=average)
 
     versions = numerics.versions(numerics.OF_TRAINING)
-    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash, versions) or {
-        "step": 0,
-        "seconds": 0.0,
-    }
+    state = checkpoints.load_state(folder, recipe_hash(recipe), images.hash, versions)
+    state = state or {"step": 0, "seconds": 0.0}
     first = state["step"]
     if first:
         network.load_state_dict(state["network"])
@@ -190,11 +181,8 @@ def run(
 
         # Processes stop at the same step or not at all. To agree, a GPU has to be waited for: not at every step.
         stopped = done < last and (fabric.world_size == 1 or done % _AGREE_EVERY == 0) and stop_here(stop())
-        if (
-            (done % save_every == 0 or done == last or stopped)
-            and done < recipe.steps
-            and fabric.is_global_zero
-        ):
+        due = done % save_every == 0 or done == last or stopped
+        if due and done < recipe.steps and fabric.is_global_zero:
             checkpoints.save_state(
                 folder,
                 done,

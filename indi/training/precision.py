@@ -34,10 +34,9 @@ def resolve(allowed: Precision, device: torch.device) -> Precision:
     if allowed != "bf16-mixed":
         return allowed
     if chosen := os.environ.get("INDI_PRECISION"):
-        for choice in CHOICES:
-            if chosen == choice:
-                return choice
-        raise unknown("INDI_PRECISION", chosen, CHOICES)
+        if chosen not in CHOICES:
+            raise unknown("INDI_PRECISION", chosen, CHOICES)
+        return chosen
     if device.type != "cpu":
         return allowed
     return "32-true" if cpu_ratio() < 1 / MARGIN else allowed

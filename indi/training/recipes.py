@@ -200,11 +200,7 @@ def changed(recipe: Recipe, /, **changes: Any) -> Recipe:
 
 
 def ablation(task: str, profile: str, /, **changes: Any) -> Recipe:
-    """As `recipe`, at the smaller budget that comparisons of recipes are made at.
-
-    Raises:
-        InDIError: as `recipe`.
-    """
+    """As `recipe`, at the smaller budget that comparisons of recipes are made at."""
     return recipe(task, profile, **{**profiles.get(profile).ablation, **changes})
 
 

@@ -1,7 +1,6 @@
 """Finished trainings: where they are kept, and how they are read.
 
-Two places may hold one: the folder of its run, and a copy that is shipped with the project (see
-`indi.shipping`).
+Two places may hold one: the folder of its run, and a copy that is shipped with the project (see `models.ship`).
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from indi import numerics, paths
 from indi.data import datasets
 from indi.data.datasets import ImageSet
 from indi.errors import InDIError
+from indi.files import sha256
 from indi.records import forms
 from indi.training import checkpoints, recipes
 from indi.training.recipes import Recipe, as_dict, network_of, public, recipe_hash
@@ -157,7 +157,7 @@ def load(recipe: Recipe) -> Trained:
         raise InDIError(f"{folder} holds a damaged record ({error}): {anew}.") from error
     seconds, digest, data, versions = (done[k] for k in ("seconds", "checkpoint", "data", "numerics"))
     path = folder / "weights.safetensors"
-    if not path.is_file() or checkpoints.sha256(path) != digest:
+    if not path.is_file() or sha256(path) != digest:
         raise InDIError(f"{path} is missing or not the file that the training wrote: {anew}.")
     network = network_of(recipe)
     weights = checkpoints.load_weights(path, public(recipe))

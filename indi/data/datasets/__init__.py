@@ -9,24 +9,9 @@ from indi import paths
 from indi.data.datasets.cache import decoded
 from indi.data.datasets.fetch import Report, check, describe, fetch
 from indi.data.datasets.files import decode_all, listing, source_of
-from indi.data.datasets.image_set import SPLITS, ImageSet, Split, check_split, require_size
+from indi.data.datasets.image_set import SPLITS, ImageSet, Split, require_size
 from indi.data.datasets.known import SOURCES, Source
-from indi.errors import InDIError
-
-__all__ = [
-    "SOURCES",
-    "SPLITS",
-    "ImageSet",
-    "Report",
-    "Source",
-    "Split",
-    "check",
-    "describe",
-    "fetch",
-    "load",
-    "names",
-    "require_size",
-]
+from indi.errors import InDIError, unknown
 
 
 def names() -> tuple[str, ...]:
@@ -44,15 +29,16 @@ def load(name: str, split: str, data_root: Path | None = None) -> ImageSet:
     Raises:
         InDIError: unknown name or split, no images, or damaged or unmatched files (all are named).
     """
-    valid = check_split(split)
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
     root = paths.data_root() if data_root is None else data_root
     if "+" not in name or name.startswith("folder:"):
-        return _load_one(name, valid, root)
+        return _load_one(name, split, root)
     sources = {part.strip(): source_of(part.strip()) for part in name.split("+")}
-    parts = [part for part, source in sources.items() if source is None or valid in source.splits]
+    parts = [part for part, source in sources.items() if source is None or split in source.splits]
     if not parts:
-        raise InDIError(f"none of {', '.join(sources)} has images to {valid} on.")
-    return _joined(name, [_load_one(part, valid, root) for part in parts])
+        raise InDIError(f"none of {', '.join(sources)} has images to {split} on.")
+    return _joined(name, [_load_one(part, split, root) for part in parts])
 
 
 def _load_one(name: str, split: Split, root: Path) -> ImageSet:
@@ -76,8 +62,7 @@ def _load_one(name: str, split: Split, root: Path) -> ImageSet:
                 raise result
             images.append(result[0])
         return ImageSet(name, split, stems, tuple(images))
-    arrays = decoded(f"{label}-{split}", found.entries, decoding)
-    return ImageSet(name, split, stems, arrays.images, arrays.inputs, arrays.digests)
+    return ImageSet(name, split, stems, *decoded(f"{label}-{split}", found.entries, decoding))
 
 
 def _joined(name: str, sets: list[ImageSet]) -> ImageSet:

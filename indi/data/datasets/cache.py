@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,13 +19,8 @@ from indi.files import replacing
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Images, inputs (None in unpaired sets) and SHA-256 digests, one per entry."""
-
-    images: tuple[np.ndarray, ...]
-    inputs: tuple[np.ndarray, ...] | None
-    digests: tuple[str, ...]
+Decoded = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None, tuple[str, ...]]
+"""Images, inputs (None in unpaired sets) and SHA-256 digests, one per entry."""
 
 
 def folder() -> Path:
@@ -82,7 +76,7 @@ def _open(pixels: Path, index: Path, key: str) -> Decoded | None:
             part.append(flat[at : at + step].reshape(height, width, 3))
             at += step
     paired = tuple(inputs) if record["paired"] else None
-    return Decoded(tuple(images), paired, tuple(record["digests"]))
+    return tuple(images), paired, tuple(record["digests"])
 
 
 def _build(

@@ -24,6 +24,9 @@ from indi.progress import progress
 
 _CHUNK = 1 << 20
 
+#: What an archive of another kind, damaged or encrypted, can end in.
+_SPOILT = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -266,16 +269,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 else:
                     with tarfile.open(archive) as tarred:
                         tarred.extractall(scratch, filter="data")
-        # an archive of another kind, damaged or encrypted, can end in any of these
-        except (
-            zipfile.BadZipFile,
-            tarfile.TarError,
-            EOFError,
-            RuntimeError,
-            ValueError,
-            OSError,
-            zlib.error,
-        ) as e:
+        except _SPOILT as e:
             raise InDIError(
                 f"{archive} cannot be unpacked ({' '.join(str(e).split())}); nothing was written. Delete it and "
                 "fetch it again."

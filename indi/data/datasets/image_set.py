@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from indi.errors import InDIError, unknown
+from indi.errors import InDIError
 
 Split = Literal["train", "evaluate"]
 
@@ -85,14 +85,6 @@ def public_name(name: str) -> str:
     """The name of a set as it may be published: of `folder:PATH` only the folder's own name."""
     before, folder, path = name.partition("folder:")
     return before + folder + (Path(path).expanduser().absolute().name or "root") if folder else name
-
-
-def check_split(split: str) -> Split:
-    """`split` itself, or the error that names the valid ones."""
-    for valid in SPLITS:
-        if split == valid:
-            return valid
-    raise unknown("split", split, SPLITS)
 
 
 def require_size(image_set: ImageSet, size: int) -> None:

@@ -11,8 +11,6 @@ from indi.data.degradations.base import Degradation
 from indi.data.degradations.resample import downscale, super_resolution, upscale
 from indi.errors import unknown
 
-__all__ = ["Degradation", "downscale", "get", "names", "upscale"]
-
 _FACTORIES: dict[str, Callable[..., Degradation]] = {
     "defocus": defocus.defocus,
     "jpeg": jpeg.jpeg,

@@ -20,6 +20,7 @@ class Degradation:
     Attributes:
         name: as given to `degradations.get`.
         apply: (x, *drawn) -> y, without any randomness of its own.
+        source: where the degradation is defined.
         draw: (count, height, width, generator) -> random parameters, tensors whose first dimension is `count`,
             where the generator lives; None: the degradation is deterministic.
         stage: "loader" needs the CPU (a real codec) and belongs into the data-loading worker;
@@ -27,16 +28,15 @@ class Degradation:
         margin: pixels of real context wanted on each side of a crop. Training takes a crop larger by
             2 * margin, degrades it, then cuts the margin off.
         multiple: height and width of the input must be multiples of it.
-        source: where the degradation is defined.
     """
 
     name: str
     apply: Callable[..., Tensor]
-    stage: Literal["loader", "device"]
-    margin: int
-    multiple: int
     source: str
     draw: Callable[[int, int, int, torch.Generator], tuple[Tensor, ...]] | None = None
+    stage: Literal["loader", "device"] = "device"
+    margin: int = 0
+    multiple: int = 1
 
     def __call__(self, x: Tensor, generator: torch.Generator, share: tuple[int, int] = (0, 1)) -> Tensor:
         """Degrade x (B, 3, H, W) in [-1, 1]; y has its shape, dtype and device, and its range (but for noise).

@@ -66,3 +66,7 @@ class Convolution:
         start = 2 * self.radius
         whole = torch.fft.irfft2(spectrum, s=self.shape)
         return whole[..., start : start + self.height, start : start + self.width]
+
+    def blurred(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """x (B, C, H, W) convolved with kernels, (2R+1, 2R+1) or broadcast to the images."""
+        return self.image(self.spectrum(self.extend(x)) * self.kernel(kernel))

@@ -118,9 +118,7 @@ def defocus(strength: tuple[float, float] = (2.0, 6.0)) -> Degradation:
         name="defocus",
         apply=degrade,
         draw=draw,
-        stage="device",
         margin=RADIUS,
-        multiple=1,
         source="thin-lens circle of confusion (Potmesil & Chakravarty, SIGGRAPH 1981) over a random depth "
         "map; in place of DPDD (Abuolaim & Brown, ECCV 2020)",
     )

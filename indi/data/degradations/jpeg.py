@@ -41,7 +41,5 @@ def jpeg(quality: int = 15) -> Degradation:
         name="jpeg",
         apply=degrade,
         stage="loader",
-        margin=0,
-        multiple=1,
         source="ITU-T T.81 (JPEG), libjpeg quality scale, 4:2:0; InDI Sec. 5.4",
     )

@@ -132,9 +132,7 @@ def motion(extent: tuple[float, float] = EXTENT, kernels: str | Path | Tensor | 
         name="motion",
         apply=degrade,
         draw=draw,
-        stage="device",
         margin=RADIUS,
-        multiple=1,
         source="frames averaged in linear light: Nah et al., CVPR 2017 (GoPro); random paths after "
         "Boracchi & Foi, IEEE TIP 2012; varying kernels: Hirsch et al., CVPR 2010",
     )
@@ -178,16 +176,13 @@ def _recorded(kernels: str | Path | Tensor) -> Degradation:
 
     def degrade(x: Tensor, drawn: Tensor) -> Tensor:
         convolution = Convolution(x.shape[2], x.shape[3], radius, x.device)
-        transfer = convolution.kernel(stack[drawn.cpu()].to(x.device))[:, None]
-        spectrum = convolution.spectrum(convolution.extend(to_linear(x.float())))
-        return from_linear(convolution.image(spectrum * transfer)).to(x.dtype)
+        kernel = stack[drawn.cpu()].to(x.device)[:, None]
+        return from_linear(convolution.blurred(to_linear(x.float()), kernel)).to(x.dtype)
 
     return Degradation(
         name="motion",
         apply=degrade,
         draw=draw,
-        stage="device",
         margin=radius,
-        multiple=1,
         source="recorded kernels, by default of use Levin et al., CVPR 2009; in linear light",
     )

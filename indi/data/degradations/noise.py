@@ -18,8 +18,5 @@ def noise() -> Degradation:
         name="noise",
         apply=lambda x, drawn: drawn.to(device=x.device, dtype=x.dtype),
         draw=draw,
-        stage="device",
-        margin=0,
-        multiple=1,
         source="InDI Sec. 6.1 (generation from noise)",
     )

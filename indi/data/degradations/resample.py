@@ -50,7 +50,6 @@ def super_resolution(factor: int = 4) -> Degradation:
     return Degradation(
         name="super_resolution",
         apply=lambda x: upscale(downscale(x, factor), factor),
-        stage="device",
         margin=4 * factor,
         multiple=factor,
         source="bicubic x4 as DIV2K (Agustsson & Timofte, CVPRW 2017); bilinear up: InDI Appendix B",

@@ -9,14 +9,13 @@ from indi.evaluation.metrics.intervals import (
     Interval,
     bootstrap_interval,
     bootstrap_statistic,
-    interval_of_difference,
     interval_of_mean,
     interval_over_seeds,
     paired_difference,
     two_way,
 )
 from indi.evaluation.metrics.naturalness import niqe
-from indi.evaluation.metrics.perceptual import best_lpips_net, lpips
+from indi.evaluation.metrics.perceptual import lpips
 from indi.evaluation.metrics.pixel import blockiness, detail_ratio, luma, octave_powers, psnr, quantise, ssim
 from indi.evaluation.metrics.registry import DEFAULT, Metric, describe, missing, per_image, resolve
 from indi.evaluation.metrics.sets import (
@@ -30,44 +29,3 @@ from indi.evaluation.metrics.sets import (
     set_distance,
 )
 from indi.evaluation.metrics.weights import fetch as fetch_weights
-
-__all__ = [
-    "DEFAULT",
-    "Features",
-    "Interval",
-    "Metric",
-    "SetDistance",
-    "best_lpips_net",
-    "blockiness",
-    "bootstrap_interval",
-    "bootstrap_statistic",
-    "describe",
-    "detail_ratio",
-    "draws",
-    "extract",
-    "feature_network",
-    "fetch_weights",
-    "floor",
-    "frechet",
-    "interval_of_difference",
-    "interval_of_mean",
-    "interval_over_seeds",
-    "join",
-    "kernel",
-    "lpips",
-    "luma",
-    "missing",
-    "niqe",
-    "octave_powers",
-    "paired_difference",
-    "patch_size",
-    "patches",
-    "per_image",
-    "psnr",
-    "quantise",
-    "resampled",
-    "resolve",
-    "set_distance",
-    "ssim",
-    "two_way",
-]

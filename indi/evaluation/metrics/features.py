@@ -17,7 +17,6 @@ from indi.data.images import SUFFIXES, from_arrays, read_image, to_arrays
 from indi.errors import InDIError, unknown
 from indi.evaluation.metrics import weights
 from indi.evaluation.metrics.pixel import quantise
-from indi.progress import progress as progress_bar
 
 NETWORKS = ("inception", "squeeze")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -84,7 +83,6 @@ def extract(
     patch: tuple[int, int] | None = None,
     batch_size: int = 64,
     device: torch.device | str | None = None,
-    progress: bool = False,
 ) -> Features:
     """Features of all patches of a set of images.
 
@@ -97,7 +95,6 @@ def extract(
             size, the vector scaled to mean square 1).
         patch: height and width of the patches; None: `patch_size` of each image.
         device: None is the GPU where there is one.
-        progress: show a bar.
 
     Images are quantised first. Raises:
         InDIError: unknown network, missing weights, no images, an unreadable or too small image.
@@ -115,11 +112,7 @@ def extract(
             values.append(model(torch.cat(waiting)).astype(np.float64))
             waiting.clear()
 
-    total = len(source) if isinstance(source, Tensor) else None
-    found = _images(source)
-    if progress:
-        found = progress_bar(found, desc=f"{network} features", total=total, unit="image")
-    for image in found:
+    for image in _images(source):
         tiles = patches(quantise(image)[None], *(patch or patch_size(*image.shape[1:])))
         if min(tiles.shape[2:]) < SMALLEST:
             raise InDIError(

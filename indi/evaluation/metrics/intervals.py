@@ -37,14 +37,6 @@ class Interval:
     seeds: int = 1
     freedom: float | None = None
 
-    def text(self, digits: int = 2) -> str:
-        """For a table: "23.81 [23.10, 24.52], n = 100"; "not measured" without any image."""
-        if self.n == 0:
-            return "not measured"
-        if math.isnan(self.low):
-            return f"{self.mean:.{digits}f} [no interval], n = {self.n}"
-        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}], n = {self.n}"
-
 
 def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of `values`, one per image, with its bootstrap interval over images.
@@ -60,24 +52,53 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 
     Raises:
         InDIError: `confidence` is not inside (0, 1).
     """
-    return _interval(_flat(values), confidence, seed)
+    from scipy import stats  # here, so that importing indi.metrics stays fast
+
+    _check(confidence)
+    flat = _flat(values)
+    flat = flat[~np.isnan(flat)]
+    if flat.size == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    mean = float(flat.mean()) if np.isfinite(flat).all() else float(flat.sum())
+    if flat.size < 2 or not math.isfinite(mean) or np.ptp(flat) <= 1e-12 * np.abs(flat).max():
+        return Interval(mean, math.nan, math.nan, flat.size)
+    for method in ("BCa", "percentile") if flat.size >= FEWEST_IMAGES else ("percentile",):
+        with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            bounds = stats.bootstrap(
+                (flat,),
+                np.mean,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite(bounds).all():
+            break
+    return Interval(mean, float(bounds.low), float(bounds.high), flat.size)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Mean of a - b over images, with its bootstrap interval: the way to compare two settings.
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
+    """Mean of a - b over images, with its 95 % bootstrap interval over images: the way to compare two settings.
 
     `a[i]` and `b[i]` belong to the same image, so that the differences between images cancel. An
     image with NaN on either side is left out. NaN bounds as in `bootstrap_interval`.
 
     Raises:
-        InDIError: `a` and `b` are not of one length, or `confidence` is not inside (0, 1).
+        InDIError: `a` and `b` are not of one length.
     """
-    left, right = _pair(a, b)
+    left, right = _flat(a), _flat(b)
+    if left.shape != right.shape:
+        raise InDIError(
+            f"a paired difference needs one value per image on both sides, not {left.size} and "
+            f"{right.size}: restrict both to the images they share."
+        )
+    measured = ~(np.isnan(left) | np.isnan(right))
     with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
-        difference = left - right
+        difference = left[measured] - right[measured]
     if np.isnan(difference).any():
         return Interval(math.nan, math.nan, math.nan, difference.size)
-    return _interval(difference, confidence, seed)
+    return bootstrap_interval(difference)
 
 
 def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -98,7 +119,7 @@ def interval_of_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
         return Interval(0.0, 0.0, 0.0, flat.size)
     spread = float(flat.std(ddof=1)) if flat.size > 1 and np.isfinite(flat).all() else 0.0
     if flat.size >= MANY_IMAGES or spread <= 1e-12 * np.abs(flat).max(initial=0.0):
-        return _interval(flat, confidence, seed=0)
+        return bootstrap_interval(flat, confidence)
     mean, half = float(flat.mean()), quantile(confidence, flat.size) * spread / math.sqrt(flat.size)
     return Interval(mean, mean - half, mean + half, flat.size)
 
@@ -158,20 +179,6 @@ def two_way(
         return Interval(mean, math.nan, math.nan, n, seeds)
     half = quantile(confidence, freedom + 1) * math.sqrt(total / scale)
     return Interval(mean, mean - half, mean + half, n, seeds, freedom)
-
-
-def interval_of_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Mean of a - b over images, with the interval that verdicts rest on: see `interval_of_mean`.
-
-    Raises:
-        InDIError: `a` and `b` are not of one length, or `confidence` is not inside (0, 1).
-    """
-    left, right = _pair(a, b)
-    with np.errstate(invalid="ignore"):  # inf - inf, two perfect restorations: the difference is NaN
-        difference = left - right
-    if np.isnan(difference).any():
-        return Interval(math.nan, math.nan, math.nan, difference.size)
-    return interval_of_mean(difference, confidence)
 
 
 def quantile(confidence: float, n: float) -> float:
@@ -235,44 +242,6 @@ def bootstrap_statistic(
     )
     half = float(stats.norm.ppf((1 + confidence) / 2) * result.standard_error)
     return Interval(value, value - half, value + half, n)
-
-
-def _interval(values: NDArray[np.float64], confidence: float, seed: int) -> Interval:
-    from scipy import stats  # here, so that importing indi.metrics stays fast
-
-    _check(confidence)
-    values = values[~np.isnan(values)]
-    if values.size == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    mean = float(values.mean()) if np.isfinite(values).all() else float(values.sum())
-    if values.size < 2 or not math.isfinite(mean) or np.ptp(values) <= 1e-12 * np.abs(values).max():
-        return Interval(mean, math.nan, math.nan, values.size)
-    for method in ("BCa", "percentile") if values.size >= FEWEST_IMAGES else ("percentile",):
-        with warnings.catch_warnings():  # BCa warns where it is undefined; the percentiles follow then
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            bounds = stats.bootstrap(
-                (values,),
-                np.mean,
-                confidence_level=confidence,
-                n_resamples=RESAMPLES,
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite(bounds).all():
-            break
-    return Interval(mean, float(bounds.low), float(bounds.high), values.size)
-
-
-def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides without the images that are NaN on either."""
-    left, right = _flat(a), _flat(b)
-    if left.shape != right.shape:
-        raise InDIError(
-            f"a paired difference needs one value per image on both sides, not {left.size} and "
-            f"{right.size}: restrict both to the images they share."
-        )
-    measured = ~(np.isnan(left) | np.isnan(right))
-    return left[measured], right[measured]
 
 
 def _flat(values: ArrayLike) -> NDArray[np.float64]:

@@ -10,25 +10,20 @@ from torch.nn import functional
 
 from indi.errors import InDIError
 from indi.evaluation.metrics import weights
-from indi.evaluation.metrics.pixel import luma
+from indi.evaluation.metrics.pixel import luma, separable
 
 BLOCK = 96  # pixels a side, as the pristine model was made
-SHIFTS = (
-    (0, 1),
-    (1, 0),
-    (1, 1),
-    (1, -1),
-)  # neighbours whose products are modelled (paper, Sec. II-A)
+SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # neighbours whose products are modelled (paper, Sec. II-A)
 FLAT = 1e-9  # grey levels; deviations below are rounding errors, and the fit counts signs
 
 
 def why_too_small(height: int, width: int) -> str:
-    """One line why NIQE is not defined for images of this size; empty if it is."""
+    """What NIQE needs where it is not defined for images of this size; empty if it is."""
     blocks = (height // BLOCK) * (width // BLOCK)
     if blocks >= 2:
         return ""
     return (
-        f"NIQE needs at least two {BLOCK}x{BLOCK} blocks to estimate a covariance, and "
+        f"needs at least two {BLOCK}x{BLOCK} blocks to estimate a covariance, and "
         f"{height}x{width} pixels hold {blocks}: use images of at least {BLOCK}x{2 * BLOCK}."
     )
 
@@ -58,7 +53,7 @@ def niqe(x: Tensor) -> Tensor:
     if x.ndim != 4 or x.shape[1] != 3:
         raise InDIError(f"NIQE takes images (B, 3, H, W), not {tuple(x.shape)}.")
     if reason := why_too_small(x.shape[2], x.shape[3]):
-        raise InDIError(reason)
+        raise InDIError(f"NIQE {reason}")
     arrays = weights.load_arrays(weights.require("niqe"))
     mean, covariance, window = (
         torch.from_numpy(arrays[key]).to(x.device)
@@ -99,16 +94,9 @@ def _normalise(grey: Tensor, window: Tensor) -> Tensor:
     """Eq. 1: local mean taken off, divided by the local standard deviation plus 1."""
 
     def blur(x: Tensor) -> Tensor:
-        # The 7x7 Gaussian is the product of its margins, and shifted sums are faster than a
-        # convolution in float64.
-        x = functional.pad(x, (3, 3, 3, 3), mode="replicate")
-        for axis, margin in ((-2, window.sum(1).tolist()), (-1, window.sum(0).tolist())):
-            length = x.shape[axis] - 6
-            total = torch.zeros_like(x.narrow(axis, 0, length))
-            for shift, weight in enumerate(margin):
-                total.add_(x.narrow(axis, shift, length), alpha=weight)
-            x = total
-        return x
+        # the 7x7 Gaussian is the product of its margins
+        padded = functional.pad(x, (3, 3, 3, 3), mode="replicate")
+        return separable(padded, window.sum(1).tolist(), window.sum(0).tolist())
 
     mean = blur(grey)
     deviation = grey - mean
@@ -150,10 +138,7 @@ def _fit(blocks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _halve(x: Tensor) -> Tensor:
     """MATLAB's `imresize(x, 0.5)`: antialiased bicubic (a = -1/2), mirrored at the borders."""
-    for axis in (
-        -2,
-        -1,
-    ):  # torch renormalises the kernel at a border instead; so mirror, halve, cut
+    for axis in (-2, -1):  # torch renormalises the kernel at a border instead; so mirror, halve, cut
         length = x.shape[axis]
         first, last = x.narrow(axis, 0, 4).flip(axis), x.narrow(axis, length - 4, 4).flip(axis)
         x = torch.cat([first, x, last], dim=axis)

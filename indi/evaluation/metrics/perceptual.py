@@ -13,25 +13,8 @@ from torch import Tensor, nn
 from indi.errors import InDIError, unknown
 from indi.evaluation.metrics import weights
 
-NETWORKS = (
-    "alex",
-    "squeeze",
-)  # in order of preference: papers report AlexNet unless they say otherwise
+NETWORKS = ("alex", "squeeze")
 SMALLEST = 32  # pixels a side; the last pooling layers vanish below
-
-
-def best_lpips_net() -> str:
-    """The network to use here: "alex" where its weights are, else "squeeze".
-
-    Its name belongs beside every number: the two are different metrics.
-
-    Raises:
-        InDIError: neither has weights.
-    """
-    for net in NETWORKS:
-        if weights.find(net) is not None:
-            return net
-    raise InDIError(f"LPIPS has no network: {weights.absence('alex')} {weights.absence('squeeze')}")
 
 
 @torch.inference_mode()

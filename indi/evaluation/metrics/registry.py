@@ -23,19 +23,20 @@ BORDER_4X = 4  # pixels the 4x super-resolution literature cuts from each side
 class Metric:
     """One metric; callable as `metric(restored, truth)` -> (B,) unless it is one of sets.
 
-    name: the key in result rows. label: for axes and table heads. unit: "dB" or "".
+    name: the key in result rows. label: for axes and table heads.
     direction: which is better, "higher" or "lower"; "none" for the detail ratio, where 1 is right.
-    needs: a name in `weights.KNOWN`, or "". function: None for a distance between sets.
-    too_small: height and width to the reason why it cannot be computed at that size, or "".
+    function: None for a distance between sets.
+    too_small: height and width to what is wanted instead, or "". unit: "dB" or "".
+    needs: a name in `weights.KNOWN`, or "".
     """
 
     name: str
     label: str
-    unit: str
     direction: str
     function: Callable[[Tensor, Tensor], Tensor] | None
-    needs: str = ""
     too_small: Callable[[int, int], str] = lambda height, width: ""
+    unit: str = ""
+    needs: str = ""
 
     def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
         """`restored`, `truth`: (B, 3, H, W) in [-1, 1], `restored` after `quantise`; gives (B,).
@@ -52,87 +53,50 @@ class Metric:
     def absent(self, size: tuple[int, int] | None = None) -> str:
         """Why the metric cannot run here (on images of `size`, height and width), or ""."""
         reason = weights.absence(self.needs) if self.needs else ""
-        return reason or (self.too_small(*size) if size else "")
+        small = self.too_small(*size) if size else ""
+        return reason or (small and f"{self.label} {small}")
 
 
-def _side(name: str, smallest: int) -> Callable[[int, int], str]:
+def _from(smallest: int) -> Callable[[int, int], str]:
+    """`Metric.too_small` of what needs so many pixels a side."""
+
     def reason(height: int, width: int) -> str:
         if min(height, width) >= smallest:
             return ""
-        return f"{name} needs {smallest}x{smallest} pixels, and the images have {height}x{width}."
+        return f"needs {smallest}x{smallest} pixels, and the images have {height}x{width}."
 
     return reason
 
 
-def _y(function: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return partial(function, channel="y", border=BORDER_4X)
+def _alone(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """A metric that looks at the restored image alone."""
+    return lambda restored, truth: function(restored)
 
 
-def _lpips(net: str) -> Metric:
-    function = partial(perceptual.lpips, net=net)
-    small = _side("LPIPS", perceptual.SMALLEST)
-    return Metric(f"lpips_{net}", f"LPIPS ({net})", "", "lower", function, net, small)
-
-
-def _blockiness(restored: Tensor, truth: Tensor) -> Tensor:
-    return pixel.blockiness(restored)
-
-
-def _niqe(restored: Tensor, truth: Tensor) -> Tensor:
-    return naturalness.niqe(restored)
-
+_psnr_y, _ssim_y = (partial(f, channel="y", border=BORDER_4X) for f in (pixel.psnr, pixel.ssim))
+_alex, _squeeze = (partial(perceptual.lpips, net=net) for net in ("alex", "squeeze"))
+_spectrum, _blocks = pixel.SMALLEST_SPECTRUM, pixel.SMALLEST_GRID
 
 _ENTRIES = (
-    Metric("psnr", "PSNR", "dB", "higher", pixel.psnr),
-    Metric("ssim", "SSIM", "", "higher", pixel.ssim, "", _side("SSIM", pixel.WINDOW)),
+    Metric("psnr", "PSNR", "higher", pixel.psnr, unit="dB"),
+    Metric("ssim", "SSIM", "higher", pixel.ssim, _from(pixel.WINDOW)),
+    Metric("psnr_y", "PSNR (Y, border 4)", "higher", _psnr_y, _from(2 * BORDER_4X + 1), unit="dB"),
+    Metric("ssim_y", "SSIM (Y, border 4)", "higher", _ssim_y, _from(2 * BORDER_4X + pixel.WINDOW)),
+    Metric("detail_ratio", "detail ratio", "none", pixel.detail_ratio, _from(_spectrum)),
+    Metric("blockiness", "blockiness", "lower", _alone(pixel.blockiness), _from(_blocks)),
+    Metric("spectrum_gap", "error of the spectrum", "lower", pixel.spectrum_gap, _from(4 * _spectrum)),
+    Metric("lpips_alex", "LPIPS (alex)", "lower", _alex, _from(perceptual.SMALLEST), needs="alex"),
     Metric(
-        "psnr_y",
-        "PSNR (Y, border 4)",
-        "dB",
-        "higher",
-        _y(pixel.psnr),
-        "",
-        _side("PSNR (Y)", 2 * BORDER_4X + 1),
+        "lpips_squeeze", "LPIPS (squeeze)", "lower", _squeeze, _from(perceptual.SMALLEST), needs="squeeze"
     ),
-    Metric(
-        "ssim_y",
-        "SSIM (Y, border 4)",
-        "",
-        "higher",
-        _y(pixel.ssim),
-        "",
-        _side("SSIM (Y)", pixel.WINDOW + 2 * BORDER_4X),
-    ),
-    Metric(
-        "detail_ratio",
-        "detail ratio",
-        "",
-        "none",
-        pixel.detail_ratio,
-        "",
-        _side("the detail ratio", pixel.SMALLEST_SPECTRUM),
-    ),
-    Metric(
-        "blockiness", "blockiness", "", "lower", _blockiness, "", _side("blockiness", pixel.SMALLEST_GRID)
-    ),
-    Metric(
-        "spectrum_gap",
-        "error of the spectrum",
-        "",
-        "lower",
-        pixel.spectrum_gap,
-        "",
-        _side("the error of the spectrum", 4 * pixel.SMALLEST_SPECTRUM),
-    ),
-    _lpips("alex"),
-    _lpips("squeeze"),
-    Metric("niqe", "NIQE", "", "lower", _niqe, "niqe", naturalness.why_too_small),
-    Metric("fid", "FID", "", "lower", None, "inception"),
-    Metric("kid", "KID", "", "lower", None, "inception"),
-    Metric("fd_squeeze", "FD-squeeze", "", "lower", None, "squeeze"),
-    Metric("kd_squeeze", "KD-squeeze", "", "lower", None, "squeeze"),
+    Metric("niqe", "NIQE", "lower", _alone(naturalness.niqe), naturalness.why_too_small, needs="niqe"),
+    Metric("fid", "FID", "lower", None, needs="inception"),
+    Metric("kid", "KID", "lower", None, needs="inception"),
+    Metric("fd_squeeze", "FD-squeeze", "lower", None, needs="squeeze"),
+    Metric("kd_squeeze", "KD-squeeze", "lower", None, needs="squeeze"),
 )
 _METRICS = {metric.name: metric for metric in _ENTRIES}
+# in order of preference: papers report AlexNet and Inception unless they say otherwise
 _ALIASES = {
     "lpips": ("lpips_alex", "lpips_squeeze"),
     "fd": ("fid", "fd_squeeze"),

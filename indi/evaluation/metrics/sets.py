@@ -13,7 +13,6 @@ distance is unbiased, and can therefore come out slightly negative.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from torch import Tensor
 from indi.errors import InDIError, unknown
 from indi.evaluation.metrics.features import Features, extract
 from indi.evaluation.metrics.intervals import Interval, bootstrap_statistic
-from indi.progress import progress as progress_bar
 
 DISTANCES = {
     "fid": ("frechet", "inception"),
@@ -49,28 +47,23 @@ class SetDistance:
     patches: tuple[int, int]
 
 
+def _parts(name: str) -> tuple[str, str]:
+    if name not in DISTANCES:
+        raise unknown("distance between sets", name, DISTANCES)
+    return DISTANCES[name]
+
+
 def feature_network(name: str) -> str:
     """The network whose features the distance `name` compares, "inception" or "squeeze".
 
     Raises:
         InDIError: unknown name.
     """
-    if name not in DISTANCES:
-        raise unknown("distance between sets", name, DISTANCES)
-    return DISTANCES[name][1]
+    return _parts(name)[1]
 
 
-def set_distance(
-    name: str,
-    restored: Source,
-    truth: Source,
-    patch: tuple[int, int] | None = None,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    progress: bool = False,
-) -> SetDistance:
-    """The distance between restored images and their truths, with its interval over images.
+def set_distance(name: str, restored: Source, truth: Source, resamples: int = RESAMPLES) -> SetDistance:
+    """The distance between restored images and their truths, with its 95 % interval over images.
 
     Args:
         name: "fid", "kid", "fd_squeeze" or "kd_squeeze".
@@ -79,19 +72,15 @@ def set_distance(
             order: that respects pairs, and where there are none (generation, y is noise) it draws both
             sides anew, so that the interval holds the chance of the truths too. With unequal numbers
             only the restored ones are resampled, and the truths stand as they are.
-        patch: as in `extract`.
         resamples: 0 for no interval; one resample costs one distance.
 
     Raises:
         InDIError: unknown name, features of another network, fewer than two patches on a side, and
             those of `extract`.
     """
-    if name not in DISTANCES:
-        raise unknown("distance between sets", name, DISTANCES)
-    kind, network = DISTANCES[name]
+    kind, network = _parts(name)
     a, b = (
-        source if isinstance(source, Features) else extract(source, network, patch, progress=progress)
-        for source in (restored, truth)
+        source if isinstance(source, Features) else extract(source, network) for source in (restored, truth)
     )
     if a.network != network or b.network != network:
         raise InDIError(
@@ -100,23 +89,19 @@ def set_distance(
     x, y = a.values, b.values
     rows_a, rows_b = _rows(a), _rows(b)
     paired = a.images == b.images
-    shown = progress_bar(total=resamples + 1, desc=name, unit="distance") if progress else nullcontext()
-    with shown as bar:
 
-        def statistic(images: NDArray[np.int64]) -> float:
-            if bar is not None:
-                bar.update()
-            left = x[np.concatenate([rows_a[i] for i in images])]
-            right = y[np.concatenate([rows_b[i] for i in images])] if paired else y
-            if kind == "frechet":
-                return frechet(left, right)
-            whole = np.array_equal(images, np.arange(a.images))
-            return kernel(left, right, seed, SUBSETS if whole else SUBSETS // 10)
+    def statistic(images: NDArray[np.int64]) -> float:
+        left = x[np.concatenate([rows_a[i] for i in images])]
+        right = y[np.concatenate([rows_b[i] for i in images])] if paired else y
+        if kind == "frechet":
+            return frechet(left, right)
+        whole = np.array_equal(images, np.arange(a.images))
+        return kernel(left, right, subsets=SUBSETS if whole else SUBSETS // 10)
 
-        if resamples:
-            interval = bootstrap_statistic(statistic, a.images, confidence, resamples, seed)
-        else:
-            interval = Interval(statistic(np.arange(a.images)), float("nan"), float("nan"), a.images)
+    if resamples:
+        interval = bootstrap_statistic(statistic, a.images, resamples=resamples)
+    else:
+        interval = Interval(statistic(np.arange(a.images)), float("nan"), float("nan"), a.images)
     return SetDistance(name, interval, (a.patches, b.patches))
 
 
@@ -179,14 +164,14 @@ def kernel(x: NDArray[np.float64], y: NDArray[np.float64], seed: int = 0, subset
         np.random.set_state(state)  # noqa: NPY002
 
 
-def draws(images: int, resamples: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
+def draws(images: int, resamples: int = DRAWS) -> NDArray[np.int64]:
     """How often each of the images is drawn in each resample, (resamples, images): the same for every setting.
 
     Equal arguments give equal draws, so that statistics of two settings with as many images, whichever
     evaluation they come from, are paired, and their difference has the error of a difference.
     """
     chance = np.full(images, 1 / images)
-    return np.random.default_rng(seed).multinomial(images, chance, size=resamples)
+    return np.random.default_rng(0).multinomial(images, chance, size=resamples)
 
 
 def resampled(
@@ -206,7 +191,7 @@ def resampled(
     Raises:
         InDIError: an unknown distance, or sets of other images than the truths'.
     """
-    kind = DISTANCES[name][0] if feature_network(name) else ""
+    kind, _ = _parts(name)
     if any(len(part.image) != len(truth.image) or (part.image != truth.image).any() for part in restored):
         raise InDIError(f"{name}: resamples need the same images and patches on both sides.")
     patches = counts[:, truth.image]
@@ -235,7 +220,7 @@ def _kernels(
     return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
 
 
-def floor(name: str, truth: Features, seed: int = 0) -> SetDistance:
+def floor(name: str, truth: Features) -> SetDistance:
     """The distance of two disjoint random halves of the truths: what no restoration can be asked to beat.
 
     Without an interval. A Frechet distance of half as many images is biased upwards the more, so that it is
@@ -246,10 +231,10 @@ def floor(name: str, truth: Features, seed: int = 0) -> SetDistance:
     """
     if truth.images < 4:
         raise InDIError(f"{name}: two halves of {truth.images} images say nothing; use at least four.")
-    order = np.random.default_rng(seed).permutation(truth.images)
+    order = np.random.default_rng(0).permutation(truth.images)
     half = truth.images // 2
     one, other = (truth.values[np.isin(truth.image, order[at : at + half])] for at in (0, half))
-    kind = DISTANCES[name][0] if feature_network(name) else ""
+    kind, _ = _parts(name)
     value = frechet(one, other) if kind == "frechet" else kernel(one, other)
     return SetDistance(name, Interval(value, np.nan, np.nan, half), (len(one), len(other)))
 

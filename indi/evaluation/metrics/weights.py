@@ -6,7 +6,6 @@ the reason. `fetch` downloads on request.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from indi import paths
 from indi.errors import InDIError, unknown
-from indi.files import replacing
+from indi.files import replacing, sha256
 
 
 @dataclass(frozen=True)
@@ -132,8 +131,7 @@ def verify(file: Path, published: str) -> None:
 @lru_cache
 def _verify(file: Path, published: str, size: int, changed: int) -> None:
     """Once per state of a file: metrics ask for every batch."""
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = sha256(file)
     record = file.with_name(f"{file.name}.sha256")
     first = record.read_text().strip() if len(published) < 64 and record.is_file() else ""
     for expected, whose in ((published, "published"), (first, f"recorded in {record.name} at the first use")):
