@@ -1051,3 +1051,17 @@ def test_variance_of_the_lost_coordinate() -> None:
     # what chapter 2 derives: without noise every N returns E[x | y]
     np.testing.assert_allclose(found[0.0], 0.25, atol=1e-9)
     np.testing.assert_allclose(found[0.06], [0.25, 0.44, 0.91, 0.99], atol=5e-3)
+
+
+def test_another_environment_is_said_and_is_no_staleness(project: Path) -> None:
+    toy = pd.read_csv(Path(__file__).parent.parent / "results" / "laptop" / "tables" / "toy.csv")
+    results.save("toy", toy, "smoke", notebook="01_toy_example", rooms=("method",))
+    path = project / "results" / "smoke" / "tables" / "toy.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "versions": {"torch": "1.0"}}))
+    entries = claims.judge("smoke")
+    found = [entry for entry in entries if "toy" in entry.claim.tables]
+    assert found
+    for entry in found:
+        assert any(package.startswith("torch 1.0, now ") for package in entry.environment)
+        assert entry.state != "stale"
+    assert "made in another environment (torch 1.0, now " in claims.text(entries)

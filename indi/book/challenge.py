@@ -79,7 +79,7 @@ def _listed(entries: Sequence[Entry]) -> str:
 def _shortly(entry: Entry) -> str:
     """The reason of a verdict and the number it hangs on; of an exact one, its first number."""
     first = next(iter(entry.verdict.numbers), None)
-    return ledger.shortly(entry) or (ledger.rounded(first) if first else "")
+    return ledger.why(entry.verdict.reason, entry.verdict.key) or (ledger.rounded(first) if first else "")
 
 
 def _tables(profile: str) -> list[Table | None]:

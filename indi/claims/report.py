@@ -43,6 +43,8 @@ class Entry:
         problems: of the missing ones.
         commits: of the code that computed the tables, short; "+" where the code differed from it.
         trained_on: the image sets of the trainings.
+        environment: decisive packages that had another version when the tables were made: their last digits may
+            differ here, which is no staleness.
         corrected: the outcome after Holm's correction for all decided claims of the ledger; None where it was not
             judged as a whole.
     """
@@ -53,6 +55,7 @@ class Entry:
     problems: tuple[str, ...]
     commits: tuple[str, ...]
     trained_on: tuple[str, ...]
+    environment: tuple[str, ...] = ()
     corrected: Outcome | None = None
 
     @property
@@ -131,6 +134,7 @@ def _judge(claim: Claim, evidence: Evidence) -> Entry:
         tuple(evidence.problems[name] for name in claim.tables if name in evidence.problems),
         tuple(dict.fromkeys(_commit(table.provenance) for table in tables)),
         tuple(dict.fromkeys(name for table in tables for name in table.trained_on)),
+        tuple(dict.fromkeys(package for table in tables for package in table.environment)),
     )
 
 
@@ -240,4 +244,6 @@ def text(entries: Sequence[Entry]) -> str:
             f"{doubtful} of the decided verdicts do not stand after Holm's correction for all claims"
         )
     lines.append("data: " + ", ".join(f"{states[name]} {name}" for name in states))
+    if other := dict.fromkeys(package for entry in entries for package in entry.environment):
+        lines.append(f"made in another environment ({'; '.join(other)}): the last digits may differ here")
     return "\n".join(lines)

@@ -86,14 +86,14 @@ def sentences(entries: Sequence[Entry]) -> str:
 
 
 def _here(entry: Entry) -> str:
-    why = _why(entry.verdict.reason, entry.verdict.key)
+    said = why(entry.verdict.reason, entry.verdict.key)
     count = len(entry.verdict.numbers)
     listed = "rule" if not count else "rule and number" if count == 1 else f"rule and all {count} numbers"
     link = f' <a href="13_claims.html#{anchor(entry)}">({listed})</a>'
-    return (f" Here: {why}." if why else "") + link
+    return (f" Here: {said}." if said else "") + link
 
 
-def _why(reason: str, key: Number | None) -> str:
+def why(reason: str, key: Number | None) -> str:
     """Why a verdict is no plainer one, and the number it hangs on, with two significant digits; "" without both."""
     return "; ".join(filter(None, [reason, rounded(key) if key else ""]))
 
@@ -123,9 +123,9 @@ def differences(entries: Sequence[Entry], page: str) -> str:
             tasks = [TASKS[entry.claim.task] for entry in group if entry.claim.task]
             about = "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
             of = f" ({about})" if tasks else ""
-            why = _why(reason, group[0].verdict.key if len(group) == 1 else None)
+            said = why(reason, group[0].verdict.key if len(group) == 1 else None)
             link = f'<a href="{page}#{anchor(group[0])}">{html.escape(title)}</a>'
-            lines.append(f"- **{outcome.capitalize()}:** {link}{of}{': ' + why if why else ''}.")
+            lines.append(f"- **{outcome.capitalize()}:** {link}{of}{': ' + said if said else ''}.")
     return "\n".join(lines)
 
 
