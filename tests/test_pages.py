@@ -11,6 +11,7 @@ import pytest
 
 from indi.book import captions
 from indi.book import figure_links as pages
+from indi.book import run as runner
 from indi.records import results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,23 @@ def test_a_caption_says_whose_numbers_how_many_and_of_what(project: Path) -> Non
     assert f'alt="{alt}' in shown
     assert 'width="96" height="48"' in shown
     assert "Ours" in shown
+
+
+def test_a_figure_that_is_older_than_its_table_claims_none_of_its_numbers(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("a", "indi", 1, "psnr", 29.0), ("a", "indi", 1, "lpips_squeeze", 0.4)]
+    columns = ["image", "sampler", "steps", "metric", "value"]
+    results.save("jpeg", pd.DataFrame(rows, columns=columns), "laptop", notebook="04_jpeg")
+    figures = project / "results" / "laptop" / "figures"
+    figures.mkdir()
+    (figures / "jpeg_steps.svg").write_text('<svg width="72pt" height="36pt"/>')
+    for time, older in (("2000-01-01T00:00:00+00:00", True), ("2999-01-01T00:00:00+00:00", False)):
+        run = runner.Run("04_jpeg", "laptop", {}, 1.0, {"time": time})
+        monkeypatch.setattr(runner, "load_run", lambda *_, run=run: run)
+        shown = captions.figure("jpeg_steps", "04_jpeg", "laptop", figures)
+        assert ("has not run since" in shown) is older
+        assert ("29.0" in shown) is not older
 
 
 @pytest.mark.parametrize(("rows", "folded"), [(captions.LONG, False), (captions.LONG + 1, True)])

@@ -20,6 +20,7 @@ import nbformat
 
 from indi import profiles
 from indi.book import boxes
+from indi.book import run as runner
 from indi.book.figure_links import KEY
 from indi.claims.ledger import CHAPTERS
 from indi.evaluation import metrics
@@ -141,7 +142,8 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     """A stored figure with its caption as HTML, for a page in notebooks/."""
     words = entry(name) or {"caption": "", "alt": f"The figure {name} of this chapter."}
     task = _task(notebook)
-    about = _numbers(_load(words.get("table", "").replace("*", task), profile))
+    told = _load(words.get("table", "").replace("*", task), profile)
+    about = {} if told and _newer(told, notebook) else _numbers(told)
     fill = {"task": capital(profiles.TASKS[task][1])} | about
     drawing = (figures / f"{name}.svg").read_text()
     box = ""
@@ -215,12 +217,20 @@ def _load(name: str, profile: str) -> Table | None:
     return boxes.load(name.removesuffix("+"), profile) if name else None
 
 
+def _newer(table: Table, notebook: str) -> bool:
+    """Whether a table of the chapter was made after the run that the page shows, whose figures are of an older one."""
+    made = table.provenance
+    run = runner.load_run(notebook, made["profile"]) if made["notebook"] == notebook else None
+    return run is not None and made["time"] > run.provenance["time"]
+
+
 def _fill(words: str, numbers: Mapping[str, str]) -> str:
-    """The words with their numbers; without its numbers, the words before the first colon."""
+    """The words with their numbers; without its numbers, the words before the part that names the first of them."""
     try:
         return words.format(**numbers)
     except KeyError:
-        return words.partition(":")[0].format_map({"task": numbers["task"]}) + "."
+        head = re.split(r"[,:;]? ?[^,:;{]*\{(?!task\})", words)[0]
+        return head.format_map({"task": numbers["task"]}) + "."
 
 
 def _numbers(table: Table | None) -> dict[str, str]:
@@ -253,6 +263,8 @@ def _rests_on(words: Mapping[str, Any], notebook: str, profile: str) -> str:
     found = _load(words["table"].replace("*", of_task), profile)
     if found is None:
         return f"Ours; profile {profile}."
+    if _newer(found, notebook):
+        return f"Ours; profile {profile}; drawn from an earlier table than today's: this chapter has not run since."
     made = found.provenance
     if not made.get("trainings"):
         return f"Ours; exact F or counted, no training, the same in every profile (shown: {profile})."
