@@ -42,8 +42,7 @@ class Item:
 
 def main_recipe(task: str, seed: int = 0, /, **changes: object) -> Recipe:
     """The laptop recipe of a task, to as many steps as the campaign goes."""
-    upright = {"turned": False} if task == "generation" else {}
-    return recipe(task, "laptop", steps=STEPS, seed=seed, **{**upright, **changes})
+    return recipe(task, "laptop", steps=STEPS, seed=seed, **changes)
 
 
 def queue() -> list[Item]:
