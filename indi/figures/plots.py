@@ -177,7 +177,7 @@ def number(axes: Axes, points: pd.DataFrame) -> None:
     n, x, y = (once.index.get_level_values(k) for k in range(3))
     curves = [curve.T for line in axes.lines if len(curve := np.asarray(line.get_xydata())) > 1]
     textalloc.allocate(
-        axes, x, y, [f"{steps:.0f}" for steps in n], x_scatter=seen["x"], y_scatter=seen["y"],
+        axes, x, y, [f"{steps:.0f}" for steps in n], x_scatter=list(seen["x"]), y_scatter=list(seen["y"]),
         x_lines=[curve[0] for curve in curves], y_lines=[curve[1] for curve in curves],
         textsize=8, textcolor=list(once), linecolor=list(once), linewidth=0.5, max_distance=0.15,
         plot_kwargs={"label": "_nolegend_"},
