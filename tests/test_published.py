@@ -22,7 +22,7 @@ from indi.training import load, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 LAPTOP = ROOT / "results" / "laptop"
-TABLES = sorted(path.stem for path in (LAPTOP / "tables").glob("*.csv"))
+TABLES = results.names(LAPTOP / "tables")
 MODELS = sorted((LAPTOP / "models").iterdir())
 JUDGED = [f"{chapter:02}" for chapter in (4, 5, 6, 7, 8, 9, 10, 11, 12, 13)]
 

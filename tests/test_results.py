@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import io
 import json
 import re
@@ -111,7 +113,7 @@ def test_a_failed_write_leaves_the_good_table(stored: Path, monkeypatch: pytest.
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InDIError, match="no space left"):
         results.save("sweep", ROWS, "smoke", notebook="04_jpeg")
     monkeypatch.undo()
@@ -172,3 +174,24 @@ def test_resamples_are_stored_beside_their_distances(project: Path) -> None:
     assert list(beside.rows) == ["sampler", "steps", "metric", "floor", "resamples", "eps"]
     assert beside.rows["resamples"].tolist() == ["3.1 2.9", "4.1 3.9"]
     assert beside.provenance["notebook"] == "04_jpeg"
+
+
+def test_a_large_table_is_packed_and_a_small_one_is_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project / "results/smoke/tables"
+    for limit, suffix in ((10, ".csv.gz"), (10_000, ".csv"), (10, ".csv.gz")):
+        monkeypatch.setattr(results, "LARGE", limit)
+        path = results.save("sweep", ROWS, "smoke", notebook="04_jpeg")
+        assert {p.name for p in folder.iterdir()} == {f"sweep{suffix}", "sweep.json"}
+        assert path == results.csv_path(folder, "sweep")
+        assert results.names(folder) == ["sweep"]
+        table = results.load("sweep", "smoke")
+        pd.testing.assert_frame_equal(table.rows, ROWS, check_dtype=False)
+        assert hashlib.sha256(results.content(path)).hexdigest() == table.provenance["sha256"]
+    assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() == table.provenance["sha256"]
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(InDIError, match=r"sweep\.csv\.gz is not the file"):
+        results.load("sweep", "smoke")
+    with pytest.raises(InDIError, match=r"sweep\.csv\.gz is no table"):
+        results.rows_of(path)

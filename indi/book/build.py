@@ -169,6 +169,7 @@ def assemble(profile: str) -> None:
     from indi.book import summaries as findings
     from indi.claims import report
     from indi.figures import explorer, tables
+    from indi.records import results as store
 
     rows = status(profile)
     entries = claims.judge(profile)
@@ -198,7 +199,8 @@ def assemble(profile: str) -> None:
         for path in sorted((results / kind).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 copy = book / "results" / kind / path.relative_to(results / kind)
-                wanted[copy] = path.read_bytes()
+                packed = path.suffix == ".gz"
+                wanted[copy.with_suffix("") if packed else copy] = store.content(path)
     wanted |= explorer.pages(wanted, profile)
     for source in notebooks():
         if source.stem in made:

@@ -85,9 +85,9 @@ def _shortly(entry: Entry) -> str:
 def _tables(profile: str) -> list[Table | None]:
     """Every stored table; None for one that cannot be read: it stops no page that does not show it."""
     found: list[Table | None] = []
-    for path in sorted((paths.results(profile) / "tables").glob("*.csv")):
+    for name in results.names(paths.results(profile) / "tables"):
         try:
-            found.append(results.load(path.stem, profile))
+            found.append(results.load(name, profile))
         except InDIError:
             found.append(None)
     return found

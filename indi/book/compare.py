@@ -56,9 +56,9 @@ def compare(profile: str, against: str = "HEAD") -> pd.DataFrame:
     here = paths.results(profile) / "tables"
     found = [pd.DataFrame(columns=["table", "setting", "metric", "published", "low", "high", "now", "state"])]
     with _published(profile, against) as there:
-        for name in sorted({path.stem for folder in (here, there) for path in folder.glob("[!.]*.csv")}):
-            old, new = ((folder / f"{name}.csv") for folder in (there, here))
-            if name.startswith("claims") or (_record(old) == _record(new) and new.is_file()):
+        for name in sorted({*results.names(here), *results.names(there)}):
+            old, new = (results.csv_path(folder, name) for folder in (there, here))
+            if name.startswith("claims") or (_record(there, name) == _record(here, name) and new.is_file()):
                 continue
             before = results.rows_of(old) if old.is_file() else None
             after = results.load(name, profile).rows if new.is_file() else None
@@ -86,9 +86,9 @@ def _published(profile: str, against: str) -> Iterator[Path]:
         yield Path(unpacked) / folder.relative_to(paths.root())
 
 
-def _record(table: Path) -> str | None:
+def _record(tables: Path, name: str) -> str | None:
     """The provenance beside a table, which differs between any two runs."""
-    record = table.with_suffix(".json")
+    record = tables / f"{name}.json"
     return record.read_text() if record.is_file() else None
 
 

@@ -19,13 +19,10 @@ def table(entries: Sequence[Entry]) -> pd.DataFrame:
         Columns claim, version 1 (as it judged its own tables of the laptop profile; "" of new claims), version 2,
         corrected (after Holm, where that differs), changed and why.
     """
-    rules = pd.read_csv(_HERE / "changes.csv", comment="#").set_index("claim")
+    rules = pd.read_csv(_HERE / "changes.csv", comment="#", keep_default_na=False).set_index("claim")
     rows = []
     for entry in entries:
-        name = entry.claim.id.partition("/")[0]
-        rule = ("nothing", "") if entry.version_1 else ("new", "the sentence had no row")
-        if name in rules.index:
-            rule = rules.loc[name, ["changed", "why"]].fillna("")
+        rule = rules.loc[entry.claim.id.partition("/")[0]]
         corrected = entry.corrected if entry.doubtful else ""
         rows.append((entry.claim.id, entry.version_1 or "", entry.verdict.outcome, corrected, *rule))
     return pd.DataFrame(rows, columns=["claim", "version 1", "version 2", "corrected", "changed", "why"])

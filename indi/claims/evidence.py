@@ -178,7 +178,7 @@ def collect(profile: str, names: Iterable[str]) -> Evidence:
     """The named tables of a profile. One that is not there, or was edited by hand, is a problem, no error."""
     tables, problems = {}, {}
     for name in sorted(set(names)):
-        if not (paths.results(profile) / "tables" / f"{name}.csv").is_file():
+        if not results.csv_path(paths.results(profile) / "tables", name).is_file():
             results.note_read(name, profile)
             problems[name] = f"no table {name} under profile {profile}"
             continue

@@ -1,20 +1,23 @@
 """The result store: tidy rows and figures under results/<profile>/, each with its provenance.
 
-A table is a CSV beside a JSON file that says how it came to be: commit, versions of the numbers, hash of
-the notebook, seed, packages, machine, time, recipes, data and checkpoint hashes of the trainings, the tables
-that were read, and the hash of the CSV itself. A table whose CSV no longer has that hash was edited by hand
-and is refused. One that rests on numbers of another version, on another notebook, or on tables that are
-not what they were is stale and says so.
+A table is a CSV (packed where it is large: .csv.gz) beside a JSON file that says how it came to be: commit,
+versions of the numbers, hash of the notebook, seed, packages, machine, time, recipes, data and checkpoint hashes
+of the trainings, the tables that were read, and the hash of the CSV itself. A table whose CSV no longer has that
+hash was edited by hand and is refused. One that rests on numbers of another version, on another notebook, or on
+tables that are not what they were is stale and says so.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
+import hashlib
 import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ from PIL import Image
 
 from indi import numerics, paths
 from indi.errors import InDIError
-from indi.files import replacing, sha256
+from indi.files import replacing
 from indi.records import forms, provenance
 
 if TYPE_CHECKING:
@@ -41,6 +44,10 @@ are stored in full, for their errors are of the last digits."""
 
 BESIDE = ("floor", "resamples")
 """Columns of distances between sets that `save` stores beside them, as the table <name>_resamples."""
+
+
+LARGE = 100_000
+"""Bytes of a CSV beyond which it is stored packed. The book hands out every table unpacked."""
 
 
 PICTURES = 90
@@ -79,8 +86,27 @@ class Table:
         return tuple(dict.fromkeys(training["recipe"]["data"] for training in trainings))
 
 
-def _table_path(name: str, profile: str) -> Path:
-    return paths.results(profile) / "tables" / f"{name}.csv"
+def csv_path(tables: Path, name: str) -> Path:
+    """Where a folder of tables holds the rows of one: <name>.csv, or <name>.csv.gz of one that is large."""
+    packed = tables / f"{name}.csv.gz"
+    return packed if packed.is_file() else tables / f"{name}.csv"
+
+
+def names(tables: Path) -> list[str]:
+    """The tables of which a folder holds the rows, in alphabetical order."""
+    return sorted({path.name.partition(".")[0] for path in tables.glob("[!.]*.csv*")})
+
+
+def _tables(profile: str) -> Path:
+    return paths.results(profile) / "tables"
+
+
+def content(path: Path) -> bytes:
+    """The CSV of a table, unpacked; of a damaged archive its bytes, which are no table and have another hash."""
+    found = path.read_bytes()
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        return gzip.decompress(found) if path.suffix == ".gz" else found
+    return found
 
 
 #: What this process has read: (results folder, table) -> hash of its CSV, None where there was none.
@@ -125,7 +151,7 @@ def changed_tables(reads: Mapping[str, str | None], profile: str, notebook: str)
 def _on_record(name: str, profile: str) -> tuple[str | None, str | None]:
     """Hash and notebook of a stored table."""
     try:
-        record = json.loads(_table_path(name, profile).with_suffix(".json").read_text())
+        record = json.loads((_tables(profile) / f"{name}.json").read_text())
         return str(record["sha256"]), str(record["notebook"])
     except (OSError, ValueError, KeyError, TypeError):
         return None, None
@@ -134,7 +160,7 @@ def _on_record(name: str, profile: str) -> tuple[str | None, str | None]:
 def records(profile: str, notebook: str) -> list[dict[str, Any]]:
     """The provenance of every table of a notebook, as far as it can be read."""
     found = []
-    for path in sorted((paths.results(profile) / "tables").glob("*.json")):
+    for path in sorted(_tables(profile).glob("*.json")):
         with contextlib.suppress(ValueError):
             record = forms.checked(forms.TableRecord, path.read_text())
             if record["notebook"] == notebook:
@@ -181,22 +207,25 @@ def save(
         of_what = rows.columns.difference(["value", "low", "high", "images", "patches"], sort=False)
         save(f"{name}_resamples", rows[of_what], profile, rooms=rooms, **given)  # type: ignore[arg-type]
         rows = rows.drop(columns=list(BESIDE))
-    path = _table_path(name, profile)
     if rooms is None:
         rooms = tuple(numerics.NUMERICS) if trained or data else ("method", "evaluation")
     folder = paths.results(profile)
     reads = {table: digest for (where, table), digest in _READ.items() if where == folder and table != name}
     # The record is written last: a crash in between leaves a hash that does not match, never a
     # table that passes for whole.
+    text = rows.to_csv(index=False, float_format=MEASURED if "metric" in rows else None).encode()
+    plain, packed = (_tables(profile) / f"{name}.csv{suffix}" for suffix in ("", ".gz"))
+    path, other = (packed, plain) if len(text) > LARGE else (plain, packed)
     with replacing(path) as partial:
-        rows.to_csv(partial, index=False, float_format=MEASURED if "metric" in rows else None)
+        partial.write_bytes(gzip.compress(text, mtime=0) if path == packed else text)
+    other.unlink(missing_ok=True)
     record = {
         "table": name,
         "profile": profile,
         "notebook": notebook,
         "rows": len(rows),
         "columns": forms.kinds(rows),
-        "sha256": sha256(path),
+        "sha256": hashlib.sha256(text).hexdigest(),
         "seed": seed,
         "data": data,
         "trainings": [one if isinstance(one, Mapping) else one.record() for one in trained],
@@ -204,7 +233,7 @@ def save(
         "reads": reads,
         **provenance.collect(_notebook(notebook) if by_notebook else None, rooms),
     }
-    with replacing(path.with_suffix(".json")) as partial:
+    with replacing(path.with_name(f"{name}.json")) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n")
     return path
 
@@ -215,8 +244,8 @@ def load(name: str, profile: str) -> Table:
     Raises:
         InDIError: there is none, it cannot be read, or it was edited by hand.
     """
-    path = _table_path(name, profile)
-    record_path = path.with_suffix(".json")
+    path = csv_path(_tables(profile), name)
+    record_path = path.with_name(f"{name}.json")
     note_read(name, profile)
     if not (path.is_file() and record_path.is_file()):
         raise InDIError(
@@ -228,10 +257,11 @@ def load(name: str, profile: str) -> Table:
         raise InDIError(f"{record_path} is not a provenance record ({error}): rerun its chapter.") from error
     notebook, digest = record["notebook"], record["sha256"]
     rerun = f"rerun it: indi run notebooks/{notebook}.ipynb --profile {profile}"
-    if digest != sha256(path):
+    text = content(path)
+    if digest != hashlib.sha256(text).hexdigest():
         raise InDIError(f"{path} is not the file its chapter wrote (edited, or cut short): {rerun}.")
     try:
-        rows = pd.read_csv(path)
+        rows = pd.read_csv(io.BytesIO(text))
         forms.check_table(rows, record.get("columns"))
     except ValueError as error:
         raise InDIError(f"{path} cannot be read ({' '.join(str(error).split())}): {rerun}.") from error
@@ -247,7 +277,7 @@ def rows_of(path: Path) -> pd.DataFrame:
         InDIError: it cannot be read, or its columns are not what a table holds.
     """
     try:
-        rows = pd.read_csv(path)
+        rows = pd.read_csv(io.BytesIO(content(path)))
         forms.check_table(rows, None)
     except ValueError as error:
         raise InDIError(f"{path} is no table ({' '.join(str(error).split())}).") from error
