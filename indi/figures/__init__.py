@@ -143,10 +143,10 @@ def show_table(
         digits: decimals of float columns.
         formats: column -> format string or function, where `digits` does not suit.
     """
-    style = rows.style.hide(axis="index")
-    style = style.format(precision=digits, na_rep="–", thousands=",", escape="html")
-    if formats:
-        style = style.format(dict(formats), na_rep="–")
+    # one call: a second one would take the decimals from the columns that it does not name
+    style = rows.style.hide(axis="index").format(
+        dict(formats) if formats else None, precision=digits, na_rep="–", thousands=",", escape="html"
+    )
     if caption:
         style = style.set_caption(caption)
     # pandas draws a random id otherwise, and an unchanged notebook would change at every run
