@@ -463,8 +463,9 @@ CLAIMS: tuple[Claim, ...] = (
         "The errors accumulate",
         "This is likely due to the accumulation of errors, and will likely require a more robust inference scheme.",
         "Sec. 7",
-        "the errors of a trained F along the path are not measured; with exact F (chapter 2) the law of the "
-        "result only gets better with N",
+        "chapter 16 runs F on the sampler's own states and on states as in training, but other causes make these "
+        "differ, too (a sampler that invents detail does), so that no number of it decides; with exact F (chapter "
+        "2) the law of the result only gets better with N",
         tuple(CHAPTERS),
         "09_samplers",
     ),
