@@ -67,6 +67,7 @@ def card(trained: Trained, record: dict[str, Any]) -> str:
     template = Template(resources.files("indi.models").joinpath("card.md").read_text(encoding="utf-8"))
     return template.substitute(
         task=recipe.task,
+        pipeline="unconditional-image-generation" if generates else "image-to-image",
         profile=recipe.profile,
         what=_WHAT[recipe.task],
         noise=noise if recipe.eps else "",
