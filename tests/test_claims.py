@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import NormalDist
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 from indi import claims, paths
-from indi.claims import CLAIMS, Evidence, Measured, Number, changes, decide, exact, steps, trainings
+from indi.book import summaries
+from indi.claims import CLAIMS, Evidence, Measured, Number, changes, decide, exact, report, steps, trainings
 from indi.claims.evidence import NO_RESAMPLES, collect, spread
 from indi.cli import main
 from indi.errors import InDIError
@@ -1016,6 +1018,45 @@ def test_every_sentence_has_a_row_or_a_reason() -> None:
 
 
 # --- what is drawn and shown of it ----------------------------------------------------------------
+
+
+def test_a_caveat_stands_beside_its_verdict_and_verdicts_are_not_counted_as_claims(stored: Path) -> None:
+    entries = claims.judge("smoke")
+    titles = len({claim.title for claim in CLAIMS})
+    assert ledger.on_claims(entries) == f"{len(CLAIMS)} verdicts on {titles} claims"
+    assert ledger.on_claims(entries[:1]) == "1 verdict on 1 claim"
+    assert not any(entry.doubtful for entry in entries)
+    assert "stands after Holm" in ledger.doubtful(entries)
+    verdict = claims.Verdict("reproduced", "NIQE says otherwise")
+    one = replace(entries[0], verdict=verdict, corrected="inconclusive")
+    caveat = "NIQE says otherwise; inconclusive after correction for all claims"
+    assert one.caveat == caveat
+    shown = (
+        ledger.overview([one]),
+        ledger.details([one], "smoke"),
+        ledger.sentences([one]),
+        report.text([one]),
+    )
+    assert all(caveat in text for text in shown)
+    assert "*reproduced* by itself, inconclusive among all claims" in ledger.doubtful([one])
+
+
+def test_the_tables_of_the_claims_page_are_those_of_today(stored: Path) -> None:
+    """What the notebook printed when it ran is replaced, or its tables and its badges would disagree."""
+    sources = (
+        "figures.say(ledger.doubtful(entries))",
+        "ledger.power(entries, profile)",
+        "ledger.changed(entries, p)",
+    )
+    page = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(source, outputs=[nbformat.v4.new_output("stream", text="old")])
+            for source in sources
+        ]
+    )
+    summaries.render(page, "13_claims", "smoke", claims.judge("smoke"))
+    assert [len(cell.outputs) for cell in page.cells] == [1, 1, 2]
+    assert "old" not in [output.get("text") for cell in page.cells for output in cell.outputs]
 
 
 def test_the_page_shows_every_claim(stored: Path) -> None:

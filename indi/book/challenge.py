@@ -50,7 +50,7 @@ def _abstract(profile: str, entries: Sequence[Entry]) -> str:
     doubtful = sum(entry.doubtful for entry in entries)
     change = f"{doubtful} of the decided verdicts would change" if doubtful else "no verdict changes"
     lines = [
-        f"Profile `{profile}`. Of {len(entries)} claims: **{ledger.counted(entries)}**.",
+        f"Profile `{profile}`. {ledger.on_claims(entries)}: **{ledger.counted(entries)}**.",
         f"The {len(exact)} exact ones, which need no training: {ledger.counted(exact)}; "
         f"the {len(measured)} measured ones: {ledger.counted(measured)}.",
         f"Corrected for so many claims (Holm), {change}.",
@@ -79,7 +79,7 @@ def _listed(entries: Sequence[Entry]) -> str:
 def _shortly(entry: Entry) -> str:
     """The reason of a verdict and the number it hangs on; of an exact one, its first number."""
     first = next(iter(entry.verdict.numbers), None)
-    return ledger.why(entry.verdict.reason, entry.verdict.key) or (ledger.rounded(first) if first else "")
+    return ledger.why(entry.caveat, entry.verdict.key) or (ledger.rounded(first) if first else "")
 
 
 def _tables(profile: str) -> list[Table | None]:

@@ -60,8 +60,14 @@ def section() -> str:
         InDIError: a table is missing or was edited by hand.
     """
     entries = claims.judge(PROFILE)
-    lines = [BEGIN, f"Of {len(entries)} claims of the paper: {ledger.counted(entries)}.", ""]
+    lines = [BEGIN, f"{ledger.on_claims(entries)} of the paper: {ledger.counted(entries)}.", ""]
     lines += [*ledger.markdown_table([("claim", "verdict"), *_verdicts(entries)]), ""]
+    if doubtful := ", ".join(
+        f"{e.claim.title} ({ledger.TASKS.get(e.claim.task, e.verdict.outcome)})"
+        for e in entries
+        if e.doubtful
+    ):
+        lines += [f"Inconclusive after correction for so many claims: {doubtful}.", ""]
     return "\n".join([*lines, *ledger.markdown_table(_numbers()), "", END])
 
 

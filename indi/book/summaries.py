@@ -66,6 +66,12 @@ def render(
             shown = [("text/html", ledger.overview(entries))]
         elif "ledger.details(" in cell.source:
             shown = [("text/html", ledger.details(entries, profile, places))]
+        elif re.search(r"\bdoubtful\b", cell.source):
+            shown = [("text/markdown", ledger.doubtful(entries))]
+        elif re.search(r"\b(?:ledger|changes)\.power\(", cell.source):
+            shown = [("text/html", ledger.power(entries, profile).to_html())]
+        elif re.search(r"\b(?:ledger\.changed|changes\.table)\(", cell.source):
+            shown = [("text/html", table.to_html()) for table in ledger.changed(entries, profile)]
         elif _JUDGES.search(cell.source):
             shown = foot(notebook, profile, entries)
         else:
@@ -126,7 +132,7 @@ def _judged(own: Sequence[Entry]) -> str:
     refuted = [f"“{entry.claim.title}”" for entry in own if entry.verdict.outcome == "not reproduced"]
     names = f"not reproduced ({', '.join(dict.fromkeys(refuted))})"
     counted = ledger.counted(own).replace("not reproduced", names)
-    return f"the verdicts on {len(own)} claims of the paper: {counted}" if own else ""
+    return f"the {ledger.on_claims(own)} of the paper: {counted}" if own else ""
 
 
 def _rests_on(notebook: str, profile: str, say: Callable[[Sequence[Mapping[str, Any]], int], str]) -> str:
@@ -155,7 +161,8 @@ def front(profile: str, entries: Sequence[Entry]) -> str:
         trade = "In most tasks m" if min(best, several) * 2 > count else "Not always: m"
     as_good = "is" if few == count else "is not always"
     lines = [
-        f"- **{trade}ore steps look sharper and are less faithful.** One step has the best PSNR in {_of(best)}, "
+        f"- **{trade}ore steps score better in perception and are less faithful.** One step has the best PSNR in "
+        f"{_of(best)}, "
         f"and several steps have better perceptual metrics in {_of(several)}. The paper says both.",
         f"- **With few steps a simpler sampler {as_good} as good.** With two or three steps the naive sampler is as "
         f"good as InDI at the same PSNR in {_of(few)}; with very many it is shown to be worse in {_of(diverges)}.",
@@ -188,7 +195,7 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
         worse += [f"{ledger.TASKS[task]}: {said}" for said in found[:1]]
     if worse:
         return f"- **Not every measure gets better with more steps.** {capital('; '.join(worse[:2]))}."
-    return f"- **Not all of it is confirmed.** Of {len(entries)} claims: {ledger.counted(entries)}."
+    return f"- **Not all of it is confirmed.** {ledger.on_claims(entries)}: {ledger.counted(entries)}."
 
 
 def _how_sure(tables: Mapping[str, Table]) -> str:
@@ -219,7 +226,8 @@ def _span(values: Iterable[int]) -> str:
 def overview(profile: str, entries: Sequence[Entry]) -> str:
     """The intro's section on what was found, as MyST Markdown: the ledger counted, and a row per task."""
     lines = [
-        f"The profile of this book is `{profile}`. Of {len(entries)} claims of the paper: {ledger.counted(entries)}."
+        f"The profile of this book is `{profile}`. {ledger.on_claims(entries)} of the paper: "
+        f"{ledger.counted(entries)}."
     ]
     rows = pd.DataFrame(
         {"task": f"{{doc}}`{ledger.TASKS[task]} <notebooks/{chapter}>`", **_row(table.rows)}

@@ -16,16 +16,19 @@ def table(entries: Sequence[Entry]) -> pd.DataFrame:
     """The table of changes: a row per claim, its verdicts, and what changed in the rule.
 
     Returns:
-        Columns claim, version 1 (as it judged its own tables of the laptop profile; "" of new claims), version 2,
-        corrected (after Holm, where that differs), changed and why.
+        Columns claim, version 1 (as it judged its own tables of the laptop profile; "" of new claims), same networks
+        (version 2 of the rules on the networks of version 1), version 2 (today), corrected (after Holm, where that
+        differs), changed and why.
     """
     rules = pd.read_csv(_HERE / "changes.csv", comment="#", keep_default_na=False).set_index("claim")
     rows = []
     for entry in entries:
         rule = rules.loc[entry.claim.id.partition("/")[0]]
         corrected = entry.corrected if entry.doubtful else ""
-        rows.append((entry.claim.id, entry.version_1 or "", entry.verdict.outcome, corrected, *rule))
-    return pd.DataFrame(rows, columns=["claim", "version 1", "version 2", "corrected", "changed", "why"])
+        before = entry.version_1 or "", entry.same_networks or ""
+        rows.append((entry.claim.id, *before, entry.verdict.outcome, corrected, *rule))
+    verdicts = ["version 1", "same networks", "version 2", "corrected"]
+    return pd.DataFrame(rows, columns=["claim", *verdicts, "changed", "why"])
 
 
 def power(entries: Sequence[Entry]) -> pd.DataFrame:

@@ -27,9 +27,9 @@ _HERE = Path(__file__).parent
 
 
 @lru_cache
-def version_1() -> dict[str, Outcome]:
-    """Claim -> verdict of version 1, as `indi claims --profile laptop` printed it: see version_1.csv."""
-    rows = pd.read_csv(_HERE / "version_1.csv", comment="#")
+def frozen(name: str) -> dict[str, Outcome]:
+    """Claim -> verdict on version 1's networks under the laptop profile, of the rules `name`: see version_1.csv."""
+    rows = pd.read_csv(_HERE / f"{name}.csv", comment="#")
     return dict(zip(rows["id"], rows["verdict"], strict=True))
 
 
@@ -64,6 +64,12 @@ class Entry:
         return self.corrected not in (None, self.verdict.outcome)
 
     @property
+    def caveat(self) -> str:
+        """What stands beside the verdict: why it is open, who says otherwise, and Holm where that differs; or ""."""
+        doubt = f"{self.corrected} after correction for all claims" if self.doubtful else ""
+        return "; ".join(filter(None, (self.verdict.reason, doubt)))
+
+    @property
     def power(self) -> str:
         """What the comparison that the verdict hangs on could show: of an open one, how many images it takes."""
         key = self.verdict.key
@@ -79,7 +85,12 @@ class Entry:
     @property
     def version_1(self) -> Outcome | None:
         """What the rules of version 1 said of the tables of version 1 under the laptop profile; None of new claims."""
-        return version_1().get(self.claim.id)
+        return frozen("version_1").get(self.claim.id)
+
+    @property
+    def same_networks(self) -> Outcome | None:
+        """What the rules of version 2 said of the networks of version 1 under the laptop profile."""
+        return frozen("version_2").get(self.claim.id)
 
     @property
     def command(self) -> str:
@@ -232,9 +243,8 @@ def text(entries: Sequence[Entry]) -> str:
     for entry in entries:
         state = "" if entry.state == "fresh" else f"  [{entry.state}]"
         lines.append(f"{entry.claim.id:<34}{entry.verdict.outcome:<16}{entry.claim.place}{state}")
-        doubt = f"{entry.corrected} after correction for all claims" if entry.doubtful else ""
         power = entry.power if entry.verdict.outcome == "inconclusive" else ""
-        if why := "; ".join(filter(None, (entry.verdict.reason, doubt, power))):
+        if why := "; ".join(filter(None, (entry.caveat, power))):
             lines += textwrap.wrap(why, 100, initial_indent=" " * 4, subsequent_indent=" " * 4)
     counts = Counter(entry.verdict.outcome for entry in entries)
     states = Counter(entry.state for entry in entries)

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from indi import claims, evaluation, profiles
-from indi.claims import Entry, Number, Outcome
+from indi.claims import Entry, Number, Outcome, changes
 from indi.evaluation import INPUT
-from indi.figures import capital, interval
+from indi.figures import capital, interval, show_table
 from indi.training import recipes
 
 #: Sign, and colour of the border; the word stands beside them, so that none is needed to read it.
@@ -65,6 +66,12 @@ def counted(entries: Iterable[Entry]) -> str:
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in _LOOK if counts[outcome])
 
 
+def on_claims(entries: Sequence[Entry]) -> str:
+    """ "9 verdicts on 8 claims": a claim about several tasks has a verdict for each."""
+    claims_, verdicts = len({entry.claim.title for entry in entries}), len(entries)
+    return f"{verdicts} verdict{'s' * (verdicts != 1)} on {claims_} claim{'s' * (claims_ != 1)}"
+
+
 def sentences(entries: Sequence[Entry]) -> str:
     """A Markdown list for a chapter: outcome, claim, place, the number that decides; several tasks in groups.
 
@@ -86,7 +93,7 @@ def sentences(entries: Sequence[Entry]) -> str:
 
 
 def _here(entry: Entry) -> str:
-    said = why(entry.verdict.reason, entry.verdict.key)
+    said = why(entry.caveat, entry.verdict.key)
     count = len(entry.verdict.numbers)
     listed = "rule" if not count else "rule and number" if count == 1 else f"rule and all {count} numbers"
     link = f' <a href="13_claims.html#{anchor(entry)}">({listed})</a>'
@@ -118,7 +125,7 @@ def differences(entries: Sequence[Entry], page: str) -> str:
         groups: dict[tuple[str, str], list[Entry]] = {}
         for entry in entries:
             if entry.verdict.outcome == outcome:
-                groups.setdefault((entry.claim.title, entry.verdict.reason), []).append(entry)
+                groups.setdefault((entry.claim.title, entry.caveat), []).append(entry)
         for (title, reason), group in groups.items():
             tasks = [TASKS[entry.claim.task] for entry in group if entry.claim.task]
             about = "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
@@ -171,7 +178,7 @@ def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
 def overview_text(entries: Sequence[Entry], profile: str) -> str:
     """The count of each verdict, and what is stale or missing, as Markdown."""
     states = Counter(entry.state for entry in entries)
-    text = f"Profile `{profile}`, {len(entries)} claims: **{counted(entries)}**."
+    text = f"Profile `{profile}`, {on_claims(entries)}: **{counted(entries)}**."
     if states["stale"] or states["missing"]:
         text += (
             f" The data of {states['missing']} of them is missing and of {states['stale']} stale "
@@ -193,6 +200,8 @@ def badge(outcome: Outcome, narrow: bool = False) -> str:
 def overview(entries: Sequence[Entry], page: str = "") -> str:
     """A table of badges, each a link to its claim: a row per claim, a column per task.
 
+    Below a decided verdict stands its caveat, if it has one.
+
     Args:
         page: the claims' page, as seen from the page that shows the table; "": the same.
     """
@@ -200,12 +209,49 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
     for title in dict.fromkeys(entry.claim.title for entry in entries):
         found = {entry.claim.task: entry for entry in entries if entry.claim.title == title}
         badges = {
-            task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>'
+            task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>{_below(entry)}'
             for task, entry in found.items()
         }
         rows.append([html.escape(title), *(badges.get(task, "") for task in (*CHAPTERS, ""))])
     grid = _table(["claim", *(TASKS[task] for task in CHAPTERS), "no single task"], rows)
     return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
+
+
+def _below(entry: Entry) -> str:
+    decided = entry.verdict.outcome in ("reproduced", "not reproduced")
+    return f"<br><small>{html.escape(entry.caveat)}</small>" if decided and entry.caveat else ""
+
+
+def doubtful(entries: Sequence[Entry]) -> str:
+    """A Markdown list of the decided verdicts that do not stand after Holm's correction for all claims."""
+    lines = [
+        f"- {entry.claim.id}: *{entry.verdict.outcome}* by itself, {entry.corrected} among all claims"
+        for entry in entries
+        if entry.doubtful
+    ]
+    return "\n".join(lines) or "Every decided verdict stands after Holm's correction for all claims."
+
+
+def power(entries: Sequence[Entry], profile: str) -> Styler:
+    """What each verdict hangs on, and what could have been shown."""
+    return show_table(
+        changes.power(entries).rename(columns={"power": "what it could have shown"}),
+        f"Profile {profile}; differences in the unit of the metric.",
+        formats={"p": lambda p: "–" if p != p else f"{p:.1g}"},
+    )
+
+
+def changed(entries: Sequence[Entry], profile: str) -> list[Styler]:
+    """The rules that changed since version 1, with their verdicts before and after; then the new rows."""
+    rows = changes.table(entries)
+    new = rows["version 1"] == ""
+    old = rows[~new & (rows["changed"] != "nothing")].drop(columns="corrected")
+    return [
+        show_table(old, f"Rules that changed; version 2 under the profile {profile}."),
+        show_table(
+            rows[new].drop(columns=["version 1", "corrected", "changed"]), f"New rows; profile {profile}."
+        ),
+    ]
 
 
 def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
@@ -237,7 +283,7 @@ def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
     rows = {
         "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
         "rule": html.escape(claim.test),
-        "verdict": f"{badge(verdict.outcome)} {html.escape(verdict.reason)}".strip(),
+        "verdict": f"{badge(verdict.outcome)} {html.escape(entry.caveat)}".strip(),
         "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
         "evidence": _evidence(entry, places),
         "data": html.escape("; ".join(filter(None, data))),
