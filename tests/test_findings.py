@@ -77,7 +77,7 @@ def test_the_front_page_counts_the_tasks_of_each_finding(measured: Path) -> None
     first, second, third = findings.front("laptop", entries).split("\n- ")
     assert first.count("1 of 4 tasks") == 2
     assert second.count("0 of 4 tasks") == 2
-    assert f"Of {len(entries)} claims" in third
+    assert f"{len(entries)} verdicts on " in third
 
 
 def test_a_number_in_a_sentence_has_two_digits_and_its_interval_as_many_decimals() -> None:
