@@ -219,7 +219,7 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
 
 def _below(entry: Entry) -> str:
     decided = entry.verdict.outcome in ("reproduced", "not reproduced")
-    return f"<br><small>{html.escape(entry.caveat)}</small>" if decided and entry.caveat else ""
+    return f"<small>{html.escape(entry.caveat)}</small>" if decided and entry.caveat else ""
 
 
 def doubtful(entries: Sequence[Entry]) -> str:
