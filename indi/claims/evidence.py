@@ -244,10 +244,17 @@ class Measured:
 
     def by_seed(self, metric: str, key: Key) -> pd.DataFrame:
         """One value per image (rows) and training (columns); empty for a distance between sets."""
-        here = _at(self.rows, metric, key)
-        if "seed" not in here:
-            here = here.assign(seed=0)
-        return here.groupby(["image", "seed"], sort=False)["value"].mean().unstack()
+        if (metric, key) not in self._by_seed:
+            here = _at(self.rows, metric, key)
+            if "seed" not in here:
+                here = here.assign(seed=0)
+            self._by_seed[metric, key] = here.groupby(["image", "seed"], sort=False)["value"].mean().unstack()
+        return self._by_seed[metric, key]
+
+    @cached_property
+    def _by_seed(self) -> dict[tuple[str, Key], pd.DataFrame]:
+        """What `by_seed` has found: rules ask for the same settings again and again."""
+        return {}
 
     @cached_property
     def seeds(self) -> list[int]:
