@@ -109,6 +109,28 @@ def test_quantise_gives_the_values_of_a_png_and_changes_nothing_twice() -> None:
     assert (metrics.quantise(every) - every).abs().max() < 1e-6
 
 
+def test_what_is_no_number_is_black_and_what_is_too_large_is_white() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert metrics.quantise(torch.tensor([nan, -inf, inf, 2.0])).tolist() == [-1, -1, 1, 1]
+
+
+def test_a_sampler_that_diverges_beyond_float32_is_measured_on_every_image() -> None:
+    images = datasets.load("embedded", "evaluate")
+    settings = protocols.evaluation("jpeg", "smoke", images=3, step_counts=(2,), crop=64)
+    found = evaluation.evaluate(
+        lambda x, t: x * torch.nan,
+        images,
+        degradations.jpeg(15),
+        settings,
+        samplers=("naive",),
+        set_names=("fd",),
+    )
+    diverged = found.rows[found.rows["sampler"] == "naive"]
+    assert diverged["value"].notna().all()
+    assert (diverged.loc[diverged["metric"] == "psnr", "value"] < 15).all()
+    assert found.sets["value"].notna().all()
+
+
 @pytest.mark.parametrize("gain", [0.1, 0.5, 1.5])
 def test_detail_ratio_of_a_scaled_image_is_the_square_of_the_gain(gain: float) -> None:
     g = torch.Generator().manual_seed(1)

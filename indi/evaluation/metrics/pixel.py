@@ -26,8 +26,12 @@ SMALLEST_SPECTRUM = 8  # below this side the top octave holds too few frequencie
 
 
 def quantise(x: Tensor) -> Tensor:
-    """Clamp to [-1, 1] and round to the 256 levels of an 8-bit PNG; shape and dtype are kept."""
-    return ((x.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+    """Clamp to [-1, 1] and round to the 256 levels of an 8-bit PNG; shape and dtype are kept.
+
+    A pixel that is no number (NaN: a sampler diverged beyond float32) is black, as in a saved picture. Left as it
+    is, the image would drop out of the means, and they would be those of the images that did not diverge.
+    """
+    return ((x.nan_to_num(nan=-1.0).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
 
 
 def luma(x: Tensor) -> Tensor:
