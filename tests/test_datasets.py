@@ -582,7 +582,7 @@ def answering(answer: bytes) -> str:
     ],
 )
 def test_an_answer_that_is_none_is_one_line(root: Path, answer: bytes) -> None:
-    with pytest.raises(InDIError, match="broke off|sends no file") as caught:
+    with pytest.raises(InDIError, match=r"broke off|sends no file") as caught:
         download(Download(answering(answer)), root)
     assert len(str(caught.value).splitlines()) == 1
     assert not list((root / ".downloads").glob("*.sha256"))

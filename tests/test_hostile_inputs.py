@@ -448,7 +448,7 @@ def make_template(home: Path) -> str:
               "provenance": json.loads((home / "results" / "smoke" / "tables" / "jpeg.json").read_text())}  # fmt: skip
     (notebooks / "04_jpeg.json").write_text(json.dumps(record))
     (home / "notebooks").mkdir()
-    for folder in (notebooks, home / "notebooks"):  # executed, and to be executed: `status` reads the runs of these
+    for folder in (notebooks, home / "notebooks"):  # `status` reads the runs of those that are there
         (folder / "04_jpeg.ipynb").write_text(
             '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
         )

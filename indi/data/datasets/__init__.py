@@ -46,7 +46,8 @@ def _load_one(name: str, split: Split, root: Path) -> ImageSet:
     if source and split not in source.splits:
         raise InDIError(f"{name} has no split {split!r}; it has {', '.join(source.splits)}.")
     if found.unmatched:
-        more = f" and {len(found.unmatched) - 10} more (indi data check names all)" * (len(found.unmatched) > 10)
+        rest = len(found.unmatched) - 10
+        more = f" and {rest} more (indi data check names all)" if rest > 0 else ""
         raise InDIError(
             f"{name}/{split}: {len(found.unmatched)} files without a counterpart of the same name "
             f"and kind: {', '.join(found.unmatched[:10])}{more}. Add the other half or remove them."

@@ -228,7 +228,9 @@ def resume(url: str, part: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             if answer.status not in (200, 206):
-                raise InDIError(f"{url}: the server answers {answer.status} {answer.reason}, and sends no file.")
+                raise InDIError(
+                    f"{url}: the server answers {answer.status} {answer.reason}, and sends no file."
+                )
             if have and answer.status != 206:
                 have = 0  # the server sends the whole file: it cannot resume, or the file changed
             if not have:

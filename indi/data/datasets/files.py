@@ -156,7 +156,8 @@ def _folder_of_pairs(path: Path, split: Split) -> Listing:
     parts = [_within(base, name) for name in ("input", "target")]
     home = os.path.realpath(path)
     out = {p for part in parts for _, p in part if not Path(os.path.realpath(p)).is_relative_to(home)}
-    whole = _paired(*([(at, p) for at, p in part if p not in out] for part in parts))
+    inputs, targets = ([(at, p) for at, p in part if p not in out] for part in parts)
+    whole = _paired(inputs, targets)
     if out:
         why = tuple(f"{p} (a link out of the folder is not followed)" for p in sorted(out))
         whole = Listing(whole.entries, whole.unmatched + why)
