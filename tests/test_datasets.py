@@ -249,6 +249,21 @@ def test_all_damaged_files_are_named_in_one_line(root: Path, own_cache: Path) ->
     assert not [p for p in own_cache.rglob("*") if "partial" in p.name]
 
 
+def test_links_out_of_a_folder_are_not_followed(root: Path, tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "b.png")
+    for part in ("input", "target"):
+        put(root / "mine" / part / "a.png")
+        put(root / "mine" / part / "c.png")
+        (root / "mine" / part / "b.png").symlink_to(tmp_path / "elsewhere" / "b.png")
+        (root / "mine" / part / "d.png").symlink_to("c.png")
+    name = f"folder:{root / 'mine'}"
+    with pytest.raises(InDIError, match=r"b\.png \(a link out of the folder is not followed\)"):
+        datasets.load(name, "train")
+    for part in ("input", "target"):
+        (root / "mine" / part / "b.png").unlink()
+    assert datasets.load(name, "train").names == ("a", "c")
+
+
 def test_all_unmatched_files_are_named(root: Path) -> None:
     pairs(root / "mine", 3)
     put(root / "mine" / "input" / "x.png")
@@ -540,6 +555,51 @@ def test_fetch_refuses_a_wrong_checksum(
         datasets.fetch("set5", root)
     assert not list(root.rglob("*.png"))
     assert not list((root / ".downloads").iterdir())
+
+
+def answering(answer: bytes) -> str:
+    """The address of a server that says this, whatever it is asked."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/a/b/c.zip"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no HTTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nhello",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(root: Path, answer: bytes) -> None:
+    with pytest.raises(InDIError, match=r"broke off|sends no file") as caught:
+        download(Download(answering(answer)), root)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list((root / ".downloads").glob("*.sha256"))
+
+
+def test_what_is_no_archive_is_not_trusted_as_the_first_download(
+    benchmark: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a network sends its sign-in page instead of the file."""
+    use(benchmark, None, monkeypatch)
+    archive, benchmark.content = benchmark.content, b"<html>please sign in</html>"
+    with pytest.raises(InDIError, match="cannot be unpacked"):
+        datasets.fetch("set5", root)
+    (page,) = (root / ".downloads").iterdir()
+    page.unlink()  # as the message says
+    benchmark.content = archive
+    assert datasets.fetch("set5", root)[0]
 
 
 def test_no_network_is_one_line(root: Path) -> None:

@@ -86,10 +86,10 @@ def _published(profile: str, against: str) -> Iterator[Path]:
         yield Path(unpacked) / folder.relative_to(paths.root())
 
 
-def _record(tables: Path, name: str) -> str | None:
+def _record(tables: Path, name: str) -> bytes | None:
     """The provenance beside a table, which differs between any two runs."""
     record = tables / f"{name}.json"
-    return record.read_text() if record.is_file() else None
+    return record.read_bytes() if record.is_file() else None
 
 
 def _compare(before: pd.DataFrame | None, after: pd.DataFrame | None) -> pd.DataFrame:

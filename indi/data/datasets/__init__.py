@@ -27,7 +27,7 @@ def load(name: str, split: str, data_root: Path | None = None) -> ImageSet:
     installed packages are decoded once into a memory-mapped cache and are then there at once.
 
     Raises:
-        InDIError: unknown name or split, no images, or damaged or unmatched files (all are named).
+        InDIError: unknown name or split, no images, or damaged or unmatched files (the first are named).
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -46,9 +46,11 @@ def _load_one(name: str, split: Split, root: Path) -> ImageSet:
     if source and split not in source.splits:
         raise InDIError(f"{name} has no split {split!r}; it has {', '.join(source.splits)}.")
     if found.unmatched:
+        rest = len(found.unmatched) - 10
+        more = f" and {rest} more (indi data check names all)" if rest > 0 else ""
         raise InDIError(
             f"{name}/{split}: {len(found.unmatched)} files without a counterpart of the same name "
-            f"and kind: {', '.join(found.unmatched)}. Add the other half or remove them."
+            f"and kind: {', '.join(found.unmatched[:10])}{more}. Add the other half or remove them."
         )
     if not found.entries:
         where = f"{source.place(split)}). Next: indi data fetch {name}" if source else "input/ and target/)."

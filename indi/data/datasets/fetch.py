@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import tarfile
 import tempfile
@@ -19,7 +20,7 @@ from indi.data.datasets.files import Listing, decode_all, listing, pictures, sou
 from indi.data.datasets.image_set import SPLITS, Split
 from indi.data.datasets.known import Download, Source
 from indi.errors import InDIError
-from indi.files import explaining, replacing
+from indi.files import explaining, replacing, sha256
 from indi.progress import progress
 
 _CHUNK = 1 << 20
@@ -162,6 +163,7 @@ def fetch(name: str, data_root: Path | None = None) -> tuple[bool, str]:
         if item.provides is None or len(pictures(folder / item.provides[0])) < item.provides[1]:
             archive = download(item, root)
             unpack(archive, folder)
+            _trust(item, archive)  # only what was an archive: a sign-in page of a network is none
             archive.unlink()
     report = check(name, root, decode=False)
     return report.ok, report.text
@@ -178,7 +180,7 @@ def download(item: Download, root: Path) -> Path:
     address = urllib.parse.urlsplit(item.url)
     # "master.zip" alone would not say what it is
     file = f"{address.netloc}-{'-'.join(address.path.split('/')[-3:])}".replace(":", "_").strip("-")
-    part, record = folder / f"{file}.part", folder / f"{file}.sha256"
+    part, record = folder / f"{file}.part", _record(folder / file)
     known, why = item.checksum, "that was published"
     if known is None and record.is_file():
         known = f"sha256:{record.read_text().strip()}"
@@ -186,26 +188,37 @@ def download(item: Download, root: Path) -> Path:
 
     import pooch  # only here: it announces a missing widget when imported in a notebook
 
-    def resume(url: str, output_file: str, pooch_: Any) -> None:
-        _resume(url, part)
+    def get(url: str, output_file: str, pooch_: Any) -> None:
+        resume(url, part)
         os.replace(part, output_file)
 
     pooch.get_logger().setLevel("WARNING")  # its hint to pin the hash is for developers
     try:
-        found = Path(pooch.retrieve(item.url, known, fname=file, path=folder, downloader=resume))
+        return Path(pooch.retrieve(item.url, known, fname=file, path=folder, downloader=get))
     except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
         raise InDIError(
             f"{item.url}: the checksum is not the one {why}: the file has changed upstream or was spoilt on "
             "the way. It was deleted; run the same command again."
         ) from error
-    if known is None:
-        with replacing(record) as partial:
-            partial.write_text(pooch.file_hash(str(found)) + "\n")
-    return found
 
 
-def _resume(url: str, part: Path) -> None:
-    """Complete `part` from `url`, going on where it ends if the server can and the file is the same."""
+def _record(archive: Path) -> Path:
+    """Where the checksum of the first download is kept."""
+    return archive.with_name(f"{archive.name}.sha256")
+
+
+def _trust(item: Download, archive: Path) -> None:
+    if item.checksum is None:
+        with replacing(_record(archive)) as partial:
+            partial.write_text(sha256(archive) + "\n")
+
+
+def resume(url: str, part: Path) -> None:
+    """Complete the file `part` from `url`, going on where it ends if the server can and the file is the same.
+
+    Raises:
+        InDIError: no connection, an answer that is none, or fewer bytes than were announced; `part` is kept.
+    """
     mark = part.with_suffix(".etag")
     have = part.stat().st_size if part.exists() and mark.exists() else 0
     request = urllib.request.Request(url)
@@ -214,6 +227,10 @@ def _resume(url: str, part: Path) -> None:
         request.add_header("If-Range", mark.read_text())
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
+            if answer.status not in (200, 206):
+                raise InDIError(
+                    f"{url}: the server answers {answer.status} {answer.reason}, and sends no file."
+                )
             if have and answer.status != 206:
                 have = 0  # the server sends the whole file: it cannot resume, or the file changed
             if not have:
@@ -232,9 +249,11 @@ def _resume(url: str, part: Path) -> None:
         if error.code == 416:  # nothing is left to send: the part is the whole
             mark.unlink(missing_ok=True)
             return
-        raise InDIError(f"{url}: the server answers {error.code} {error.reason}.") from error
-    except OSError as error:
-        raise _broken(url, part, str(error)) from error
+        reason = " ".join(str(error.reason).split())
+        raise InDIError(f"{url}: the server answers {error.code} {reason}.") from error
+    # HTTPException: no HTTP at all, or broken within a chunk; ValueError: a length or an address that is none
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _broken(url, part, " ".join(f"{error}".split()) or type(error).__name__) from error
     if total is not None and part.stat().st_size != total:
         raise _broken(url, part, f"{part.stat().st_size} of {total} bytes came")
     mark.unlink(missing_ok=True)

@@ -148,11 +148,19 @@ def _folder_of_pairs(path: Path, split: Split) -> Listing:
 
     With sub-folders `train` and `evaluate` each split has its own pairs. Without them the last fifth
     of the sorted names (at least one) is for evaluation: a contiguous piece, so that neighbouring
-    video frames seldom fall on both sides.
+    video frames seldom fall on both sides. A link that leads out of the folder is not followed: its file counts
+    as unmatched, with the reason.
     """
     own = (path / "train").is_dir() or (path / "evaluate").is_dir()
     base = path / split if own else path
-    whole = _paired(_within(base, "input"), _within(base, "target"))
+    parts = [_within(base, name) for name in ("input", "target")]
+    home = os.path.realpath(path)
+    out = {p for part in parts for _, p in part if not Path(os.path.realpath(p)).is_relative_to(home)}
+    inputs, targets = ([(at, p) for at, p in part if p not in out] for part in parts)
+    whole = _paired(inputs, targets)
+    if out:
+        why = tuple(f"{p} (a link out of the folder is not followed)" for p in sorted(out))
+        whole = Listing(whole.entries, whole.unmatched + why)
     if own:
         return whole
     cut = len(whole.entries) - -(-len(whole.entries) // 5)

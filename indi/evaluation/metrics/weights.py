@@ -6,12 +6,12 @@ the reason. `fetch` downloads on request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.error import URLError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from indi import paths
+from indi.data.datasets.fetch import resume
 from indi.errors import InDIError, unknown
-from indi.files import replacing, sha256
+from indi.files import replacing, sha256, writable
 
 
 @dataclass(frozen=True)
 class Weights:
     """A file of weights: what it is, where `fetch` gets it, its size in MB.
 
-    files: accepted name -> its SHA-256, or as much of its beginning as is published. `fetch` writes the first.
+    files: accepted name -> its SHA-256, "" where nobody publishes one. `fetch` writes the first. PyTorch publishes
+        the first eight digits, in the names; the whole ones, and that of Inception, are those that other projects
+        check (k-diffusion's for Inception).
     """
 
     what: str
@@ -40,14 +43,14 @@ class Weights:
 KNOWN: dict[str, Weights] = {
     "alex": Weights(
         "AlexNet (torchvision)",
-        {"alexnet-owt-7be5be79.pth": "7be5be79"},
+        {"alexnet-owt-7be5be79.pth": "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"},
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         233,
     ),
     "squeeze": Weights(
         "SqueezeNet 1.1 (torchvision)",
         {
-            "squeezenet1_1-b8a52dc0.pth": "b8a52dc0",
+            "squeezenet1_1-b8a52dc0.pth": "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
             # without the classifier
             "squeezenet1_1-features.pth": "435cedb387e95bc8291893f61a3a64f0345b8c23a05139aceef43947efb3d52d",
         },
@@ -56,7 +59,7 @@ KNOWN: dict[str, Weights] = {
     ),
     "inception": Weights(
         "Inception v3 (TorchScript, as clean-fid uses it)",
-        {"inception-2015-12-05.pt": ""},
+        {"inception-2015-12-05.pt": "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"},
         "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
         92,
     ),
@@ -148,6 +151,8 @@ def _verify(file: Path, published: str, size: int, changed: int) -> None:
 def fetch(name: str) -> Path:
     """Download the weights `name` into the weights root unless they are there; the file.
 
+    An interrupted download continues where it stopped.
+
     Raises:
         InDIError: unknown name, no connection, or a file with another checksum than published.
     """
@@ -155,15 +160,20 @@ def fetch(name: str) -> Path:
         return present
     known = KNOWN[name]
     file, published = next(iter(known.files.items()))
-    target = paths.weights_root() / file
+    target = writable(paths.weights_root()) / file
+    part = target.with_name(f"{file}.part")
     try:
-        with replacing(target) as partial:
-            torch.hub.download_url_to_file(known.url, str(partial), hash_prefix=published or None)
-    except (URLError, TimeoutError, ConnectionError, RuntimeError) as error:
+        resume(known.url, part)
+    except InDIError as error:
+        raise InDIError(f"{error} Or get it elsewhere and put it at {target}.") from error
+    if not sha256(part).startswith(published):
+        part.unlink()
         raise InDIError(
-            f"could not download {known.what} from {known.url} ({error}): download it elsewhere "
-            f"and put it at {target}."
-        ) from error
+            f"{known.url}: what came is not {known.what} (another SHA-256), and was deleted: run the same command "
+            f"again, or get it elsewhere and put it at {target}."
+        )
+    os.replace(part, target)
+    verify(target, published)  # the first one counts where nothing is published
     return target
 
 
