@@ -120,7 +120,7 @@ def test_a_sampler_that_diverges_beyond_float32_is_measured_on_every_image() -> 
     found = evaluation.evaluate(
         lambda x, t: x * torch.nan,
         images,
-        degradations.jpeg(15),
+        degradations.get("jpeg"),
         settings,
         samplers=("naive",),
         set_names=("fd",),
