@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from indi import evaluation, profiles
-from indi.claims.evidence import MARGINS, Measured, NotTested
+from indi.claims.evidence import MARGINS, Measured, NotTested, collect
 from indi.claims.steps import curve
+from indi.claims.trainings import unfair
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
@@ -313,11 +314,14 @@ def _ddpm(rows: pd.DataFrame, profile: str) -> list[str]:
         "conditional DDPM is "
         f"{level['ddpm']}, at N = {steps['ddpm']}; the input has {level[INPUT]} (lower is better)."
     ]
-    short = mean["ddpm", "psnr"].max() - mean[INPUT, "psnr"].max()
-    if short < 0:
+    try:
+        reasons = unfair(collect(profile, ("conditional_ddpm",)))
+    except NotTested:
+        return lines
+    if reasons:
+        why = "; ".join(reasons)
         lines.append(
-            f"But the DDPM's best PSNR is {two(-short)} dB below that of the degraded input: it was trained "
-            "too little to be a fair baseline, and its number of steps decides nothing."
+            f"But the DDPM is no fair baseline here ({why}), so its number of steps decides nothing."
         )
     return lines
 

@@ -206,6 +206,22 @@ def comparable(evidence: Evidence) -> Verdict:
 
 def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
     """The verdict; inconclusive where the baseline is too poor to be compared with."""
+    reasons = _unfair(rows, lpips)
+    if not reasons or verdict.outcome == "inconclusive":
+        return verdict
+    return Verdict("inconclusive", f"the baseline is not fair here: {'; '.join(reasons)}", verdict.numbers)
+
+
+def unfair(evidence: Evidence) -> list[str]:
+    """Why the conditional DDPM is too poor to be compared with; empty where it is a fair baseline.
+
+    Raises:
+        NotTested: as `fewer_steps`.
+    """
+    return _unfair(*_against_ddpm(evidence))
+
+
+def _unfair(rows: pd.DataFrame, lpips: str) -> list[str]:
     found, best = _fused(rows, lpips)
     counts = found.steps("ddpm")
     reasons = []
@@ -217,9 +233,7 @@ def _if_fair(verdict: Verdict, rows: pd.DataFrame, lpips: str) -> Verdict:
     gap = found.compare(lpips, best["ddpm"], best["indi"])
     if not_worse([gap], [NEAR * MARGINS[lpips]], [gap]).outcome != "reproduced":
         reasons.append(f"its best LPIPS is not within {NEAR * MARGINS[lpips]:g} of InDI's")
-    if not reasons or verdict.outcome == "inconclusive":
-        return verdict
-    return Verdict("inconclusive", f"the baseline is not fair here: {'; '.join(reasons)}", verdict.numbers)
+    return reasons
 
 
 def _against_ddpm(evidence: Evidence) -> tuple[pd.DataFrame, str]:
