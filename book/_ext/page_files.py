@@ -5,10 +5,13 @@ of that name, is loaded only where the page holds an element of the class or id 
 
 Pictures that a script loads, and the figures, tables and records that captions offer for download, are not known
 to Sphinx: they are copied as they are.
+
+A page that is opened as a file is a page like any other: nothing of the theme logs an error there.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +20,7 @@ from sphinx.application import Sphinx
 
 
 def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    context.setdefault("default_mode", "auto")  # else the theme's script calls "" a mistake of ours
     scripts = {path.stem for path in (Path(app.srcdir) / "_static").glob("*.js")}
     # what scrolls is reached by the keyboard
     wide = '<div class="pst-scrollable-table-container"'
@@ -45,6 +49,13 @@ def _copy(app: Sphinx, exception: Exception | None) -> None:
             shutil.copytree(results / source, Path(app.outdir) / target, dirs_exist_ok=True)
 
 
+def _no_font_early(app: Sphinx, exception: Exception | None) -> None:
+    """Browsers refuse fonts that a page opened as a file asks for before its style sheet does, and log an error."""
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text), encoding="utf-8")
+
+
 def _slim(app: Sphinx, exception: Exception | None) -> None:
     """MathJax comes in ten combinations of input and output, of which a page loads one: 14 MB less."""
     used = PurePosixPath(app.config.mathjax_path or "").name
@@ -56,5 +67,6 @@ def _slim(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", _leave_out)
     app.connect("build-finished", _copy)
+    app.connect("build-finished", _no_font_early)
     app.connect("build-finished", _slim, priority=900)  # after MathJax is there
     return {"parallel_read_safe": True, "parallel_write_safe": True}
