@@ -170,13 +170,14 @@ def landmarks(found: Measured, names: Sequence[str]) -> pd.DataFrame:
     rows = []
     counts = [n for n in found.steps("indi") if n > 1]
     for name in names:
-        worse = [found.compare(name, ("naive", n), ("indi", n), len(counts)).worse for n in counts]
-        diverges = next((n for i, n in enumerate(counts) if all(worse[i:])), None)
+        shared = [n for n in found.steps("naive") if n in counts]
+        worse = [found.compare(name, ("naive", n), ("indi", n), len(shared)).worse for n in shared]
+        diverges = next((n for i, n in enumerate(shared) if all(worse[i:])), None)
         best = found.best(name, [("indi", n) for n in found.steps("indi")])[1]
         after = [n for n in counts if n > best]
         fallen = (n for n in after if found.compare(name, ("indi", n), ("indi", best), len(after)).worse)
         falls = next(fallen, None)
-        before, last = counts[-2:] if len(counts) > 1 else (1, counts[-1])
+        before, last = [1, *found.steps("cold_diffusion")][-2:]
         change = found.compare(name, ("cold_diffusion", last), ("cold_diffusion", before))
         rows.append(
             {
