@@ -271,7 +271,8 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if handles:
-        wide = min(len(handles), columns)
+        # a label takes about 1.2 inches; in a row wider than the figure the last ones would be cut
+        wide = min(len(handles), columns, max(1, int(figure.get_figwidth() / 1.2)))
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=wide)
 
 
