@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import permutations, product
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from indi.data.images import from_arrays, read_image
 from indi.errors import InDIError
 from indi.evaluation import metrics
-from indi.evaluation.metrics import sets
+from indi.evaluation.metrics import sets, weights
+from indi.files import sha256
 
 RNG = np.random.default_rng(0)
 
@@ -245,13 +247,21 @@ class Means(nn.Module):
         return nn.functional.pad(x.mean(dim=(2, 3)), [0, 2045])
 
 
+def fake_inception(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Fake` in the place of Inception, as if its hash were the one published."""
+    file = folder / "inception-2015-12-05.pt"
+    torch.jit.script(Fake()).save(str(file))
+    monkeypatch.setenv("INDI_WEIGHTS", str(folder))
+    known = dataclasses.replace(weights.KNOWN["inception"], files={file.name: sha256(file)})
+    monkeypatch.setitem(weights.KNOWN, "inception", known)
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_fid_goes_through_clean_fids_network_and_resizing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INDI_WEIGHTS", str(tmp_path))
-    torch.jit.script(Fake()).save(str(tmp_path / "inception-2015-12-05.pt"))
+    fake_inception(tmp_path, monkeypatch)
     assert metrics.resolve("fd") == "fid"
     levels = torch.tensor([[0, 10, 20], [50, 40, 60], [255, 200, 100], [9, 8, 7]])
     images = (levels.float() / 127.5 - 1)[..., None, None].expand(-1, -1, 64, 64)
@@ -266,8 +276,7 @@ def test_fid_goes_through_clean_fids_network_and_resizing(
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_files_are_read_as_everywhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """16 bits and transparency, where Pillow's own convert("RGB") clips to white and drops alpha."""
-    monkeypatch.setenv("INDI_WEIGHTS", str(tmp_path))
-    torch.jit.script(Fake()).save(str(tmp_path / "inception-2015-12-05.pt"))
+    fake_inception(tmp_path, monkeypatch)
     folder = tmp_path / "pictures"
     folder.mkdir()
     Image.fromarray(np.full((64, 64), 100 * 256, np.uint16)).save(folder / "a_grey16.png")

@@ -235,7 +235,7 @@ def test_a_claim_has_a_lasting_address_and_a_command_to_copy(opened: Open) -> No
     card = page.locator(".indi-claim[open]")
     assert card.count() == 1
     card.locator(".indi-copy").click()
-    assert card.locator(".indi-copy").inner_text() == "Copied"
+    card.locator(".indi-copy", has_text="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == card.locator(".indi-command").inner_text()
     card.get_by_text("figure", exact=True).click()
     page.wait_for_url(re.compile(r"figure-noise-steps$"))

@@ -341,9 +341,8 @@ def _alternatives(found: pd.DataFrame, profile: str) -> list[str]:
     one = found[(found["method"] == "squared") & (found["calls"] == 1) & (found["metric"] == "psnr")]
     if len(one) and one["high"].iloc[0] < 0:
         lines.append(
-            f"With one step the squared loss has {two(-one['mean'].iloc[0])} dB less PSNR than the absolute loss. "
-            "It should "
-            "have more, because it trains for PSNR: both trainings were too short to compare the losses."
+            f"With one step the squared loss has {two(-one['mean'].iloc[0])} dB less PSNR than the absolute loss, "
+            "although it trains for PSNR: both trainings were too short to compare the losses."
             f"{_at_equal_psnr('squared', 'the squared loss', metric, profile)}"
         )
     return lines

@@ -55,10 +55,13 @@ def render(
     Args:
         page: the executed notebook, whose name is `notebook`, e.g. "04_jpeg".
         entries: the whole ledger, as `claims.judge` gives it; so everywhere here.
-        places: where evidence stands in the book, for the claims' page; see `captions.places`.
+        places: where evidence stands in the book, see `captions.places`; then only the cards of the claims' page,
+            which link to it, are put in: its tables have their captions already.
     """
     for cell in page.cells:
         if cell.cell_type != "code" or not cell.outputs:
+            continue
+        if places is not None and "ledger.details(" not in cell.source:
             continue
         if "ledger.overview_text(" in cell.source:
             shown = [("text/markdown", ledger.overview_text(entries, profile))]
