@@ -200,7 +200,9 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
 def _is_of(words: Mapping[str, Any], said: str, notebook: str, nth: int) -> bool:
     if words.get("chapter", notebook) != notebook:
         return False
-    return said.startswith(words["starts"]) if "starts" in words else words["nth"] == nth
+    if "starts" not in words:
+        return bool(words["nth"] == nth)
+    return re.match(".*?".join(map(re.escape, words["starts"].split("*"))), said) is not None
 
 
 def _links(links: list[tuple[str, str]], notebook: str) -> str:
