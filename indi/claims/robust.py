@@ -1,7 +1,8 @@
 """Whether a sampler keeps its quality as its steps grow in number: rules for our own claims, fixed beforehand.
 
 They are no claims of the paper and stand in no list of them. Numbers and outcomes are those of the ledger:
-"reproduced" says that the claim holds here. Margins were fixed before any evaluation image was looked at.
+"reproduced" says that the claim holds here. Rules and margins were fixed before samplers were compared on
+evaluation images.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ def judged(found: Measured, sampler: str) -> dict[str, Verdict]:
 
 
 def everywhere(by_task: dict[str, dict[str, Verdict]]) -> Verdict:
-    """(c) Both, on all tasks."""
+    """(c) Both, on all tasks: reproduced if every part is, not reproduced if any part is not.
+
+    The parts are corrected for their own metrics, not for the number of parts: one that fails by chance fails all.
+    """
     return every([verdict for verdicts in by_task.values() for verdict in verdicts.values()])
 
 

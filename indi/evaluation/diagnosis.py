@@ -175,7 +175,7 @@ def shifted(power: float) -> Sampler:
 
     power < 1 says that the state is worse than its time t. It is the idea of sampling with shifted times (Li et
     al., ICLR 2024) with a fixed shift. To ask F at r and step with 1/t instead would multiply the velocity by
-    t^(power - 1) as well, and has no limit for many steps.
+    t^(power - 1) as well: with a constant velocity v many steps would end at y - v / power, beyond x = y - v.
     """
 
     @torch.no_grad()
@@ -202,7 +202,7 @@ def shifted(power: float) -> Sampler:
 def matched(F: Restorer, x: Tensor, y: Tensor, eps: float, noise: Tensor, largest: float = 2.0) -> Sampler:
     """InDI whose states have, octave by octave, the power that forward states have on training images.
 
-    After every step each octave of x_s is multiplied by a number: the root of the ratio of powers, forward over
+    After every step but the last each octave of x_s is multiplied by a number: the root of the ratio of powers, forward over
     own, on the images given, with the earlier steps corrected already. The numbers of a step grid are found at
     its first use and kept.
 
