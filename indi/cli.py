@@ -316,7 +316,11 @@ def ship(tasks: tuple[str, ...], profile: str) -> None:
 )
 @_profile_option("laptop", "Whose model: ")
 @click.option("--steps", type=click.IntRange(1, 100_000), default=10, help="N, the number of calls of F.")
-@click.option("--sampler", default="indi", help="indi, naive, cold_diffusion (the paper's); anchored (ours, see chapter 16).")
+@click.option(
+    "--sampler",
+    default="indi",
+    help="indi, naive, cold_diffusion (the paper's); anchored (ours, see chapter 16).",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the perturbation.")
 @click.option(
     "--small/--enlarged",

@@ -362,6 +362,25 @@ def test_errors_are_forgotten_as_the_linear_model_says(lam: float, J: float) -> 
         assert after / before == pytest.approx(closed_form.error_factor(lam, J, t, s), rel=1e-6)
 
 
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0])
+def test_errors_of_F_itself_add_up_where_none_is_forgotten(p: float) -> None:
+    """F adds beta t^p to x and J times the state's error: chapter 16's sum for J = 1, the last error for J = 0."""
+    x, y, beta, n = points(seed=4), points(), 0.01, 1000
+
+    def left(J: float, steps: int) -> float:
+        def F(z: Tensor, t: Tensor) -> Tensor:
+            s = t[:, None]
+            return x + J * (z - (1 - s) * x - s * y) + beta * s**p
+
+        return (samplers.indi(F, y, samplers.uniform_times(steps)) - x).mean().item()
+
+    added = sum((i / n) ** p / i for i in range(1, n + 1))
+    assert left(1.0, n) == pytest.approx(beta * added, rel=1e-9)
+    assert added == pytest.approx(1 / p, rel=0.03)  # the integral of t^p / t
+    assert left(0.0, n) == pytest.approx(beta / n**p, rel=1e-6)
+    assert left(0.3, 1) == pytest.approx(beta, rel=1e-9)
+
+
 def test_the_family_refuses_what_it_has_no_rule_for() -> None:
     with pytest.raises(InDIError, match="no rule"):
         samplers.family(0.5)(random_restorer(), points(), [1.0, 0.0], 0.1, "brownian")

@@ -22,6 +22,7 @@ from indi.data.images import from_arrays, read_image, to_arrays, to_uint8, write
 from indi.errors import InDIError
 from indi.evaluation import summary
 from indi.figures import interval
+from indi.method import samplers
 from indi.method.process import randn_like
 from indi.models import ship as shipping
 from indi.models.restore import restore
@@ -281,6 +282,18 @@ def test_one_step_is_F_of_the_picture(project: Path, task: str) -> None:
     assert (found != read_image(source)).any()
 
 
+def test_our_sampler_restores_by_its_name(project: Path) -> None:
+    recipe = small("jpeg")
+    shipped_alone(recipe)
+    source = picture(project / "y.png")
+    done = restore(recipe, source, project / "x.png", steps=4, method="anchored", seed=3, accelerator="cpu")
+    F, generator = training.load(recipe).F, torch.Generator().manual_seed(3)
+    y = from_arrays([read_image(source)])
+    times = [1, 0.8, 0.6, 0.4, 0]  # four steps, those before the last in [0.2, 1]
+    (expected,) = to_arrays(samplers.family(0.8)(F, y, times, recipe.eps, recipe.schedule, generator))
+    np.testing.assert_allclose(read_image(done.path).astype(int), expected.astype(int), atol=1)
+
+
 def test_small_pictures_are_enlarged_as_in_training(project: Path) -> None:
     recipe = small("super_resolution")
     shipped_alone(recipe)
@@ -314,6 +327,9 @@ def test_restore_from_the_command_line(project: Path, monkeypatch: pytest.Monkey
     shutil.rmtree(paths.runs())
     line = indi("restore", "jpeg", str(source), "-o", str(output), "--steps", "3")
     assert line.startswith(f"{output}: jpeg (laptop), indi, steps 3, 26x21 pixels, ")
+    ours = project / "ours.png"
+    line = indi("restore", "jpeg", str(source), "-o", str(ours), "--steps", "3", "--sampler", "anchored")
+    assert line.startswith(f"{ours}: jpeg (laptop), anchored, steps 3, 26x21 pixels, ")
     output.unlink()
 
     link = project / "link.png"

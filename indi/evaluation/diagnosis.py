@@ -202,9 +202,9 @@ def shifted(power: float) -> Sampler:
 def matched(F: Restorer, x: Tensor, y: Tensor, eps: float, noise: Tensor, largest: float = 2.0) -> Sampler:
     """InDI whose states have, octave by octave, the power that forward states have on training images.
 
-    After every step but the last each octave of x_s is multiplied by a number: the root of the ratio of powers, forward over
-    own, on the images given, with the earlier steps corrected already. The numbers of a step grid are found at
-    its first use and kept.
+    After every step but the last each octave of x_s is multiplied by a number: the root of the ratio of powers,
+    forward over own, on the images given, with the earlier steps corrected already. The numbers of a step grid
+    are found at its first use and kept.
 
     Args:
         F: the restorer.
