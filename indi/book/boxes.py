@@ -395,7 +395,8 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     tried = load("robust_quality", profile)
     up_to = f", with up to {tried.rows['steps'].max()} steps," if tried else ""
     answer = (
-        f"{' and '.join(whole)}{up_to} passes both rules of this chapter on all {tasks} tasks."
+        f"{' and '.join(whole)}{up_to} pass{'es' if len(whole) == 1 else ''} both rules of this chapter on all "
+        f"{tasks} tasks."
         if whole
         else f"No sampler tried here{up_to} is shown to pass both rules of this chapter on all {tasks} tasks, so InDI "
         "stays the default."
