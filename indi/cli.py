@@ -484,15 +484,21 @@ def status(profile: str) -> None:
 @_profile
 @click.option("--json", "as_json", is_flag=True, help="Print all of it, with every number, as JSON.")
 def claims(profile: str, as_json: bool) -> None:
-    """Judge the paper's claims from the stored results; write tables/claims.csv and claims_ledger.json.
+    """Judge the paper's claims, and ours, from the stored results; write tables/claims.csv and claims_ledger.json.
 
     Exit code 0: the data of every claim is there and fresh. 2: some is missing or stale.
     """
     from indi import claims as ledger
+    from indi.claims import robust
 
     entries = ledger.judge(profile)
     # printed first: a folder that cannot be written hides no verdict
-    click.echo(ledger.as_json(entries, profile) if as_json else ledger.text(entries))
+    if as_json:
+        click.echo(ledger.as_json(entries, profile))
+    else:
+        click.echo(ledger.text(entries))
+        click.echo("\nclaims of ours, not counted above\n")
+        click.echo(ledger.text(ledger.judge(profile, robust.CLAIMS)))
     path = ledger.save(entries, profile)
     if not as_json:
         click.echo(path)

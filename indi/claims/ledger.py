@@ -13,6 +13,9 @@ from indi.claims.evidence import BLOCKS, MARGINS, Evidence, Verdict
 
 Kind = Literal["exact", "empirical"]
 
+OURS = "ours"
+"""The place of a claim that is not the paper's."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -22,7 +25,7 @@ class Claim:
         id: "<claim>" or "<claim>/<task>".
         title: in a few words.
         words: the paper's, verbatim if `quoted`, else ours for what it prints as numbers or a formula.
-        place: where they stand in the review version.
+        place: where they stand in the review version; `OURS` of a claim of ours.
         test: the rule in words.
         rule: evidence -> verdict; may raise NotTested.
         tables: that the rule reads.

@@ -1,16 +1,20 @@
-"""Whether a sampler keeps its quality as its steps grow in number: rules for our own claims, fixed beforehand.
+"""Whether a sampler keeps its quality as its steps grow in number: our own claims, with rules fixed beforehand.
 
-They are no claims of the paper and stand in no list of them. Numbers and outcomes are those of the ledger:
+They are no claims of the paper and are not counted among them. Numbers and outcomes are those of the ledger:
 "reproduced" says that the claim holds here. Rules and margins were fixed before samplers were compared on
 evaluation images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pandas as pd
 
-from indi.claims.decide import every, not_worse
-from indi.claims.evidence import MARGINS, Key, Measured, NotTested, Number, Verdict
+from indi.claims.decide import every, not_worse, together
+from indi.claims.evidence import MARGINS, Evidence, Key, Measured, NotTested, Number, Verdict
+from indi.claims.ledger import CHAPTERS, OURS, Claim
 from indi.claims.steps import COLUMNS, curve
 
 #: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
@@ -107,3 +111,105 @@ def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Num
     off = Measured(rows.assign(value=(rows["value"] - 1).abs()))
     what = f"|blockiness − 1|, {a[0]} N = {a[1]} against {b[0]} N = {b[1]}"
     return off.contrast(metric, [(1, a), (-1, b)], what, family)
+
+
+#: The samplers of our claims as the tables name them; chapter 16 always compares these two.
+_INDI, _COLD = "indi", "λ = 0, τ = 0"
+
+
+def _of_task(evidence: Evidence, task: str) -> Measured:
+    rows = evidence.rows("robust_quality")
+    return Measured(rows[rows["task"] == task])
+
+
+def _per_task(
+    name: str, title: str, words: str, test: str, rule: Callable[[Measured, str], Verdict], sampler: str
+) -> list[Claim]:
+    def judge(evidence: Evidence, task: str) -> Verdict:
+        return rule(_of_task(evidence, task), sampler)
+
+    return [
+        Claim(
+            f"{name}/{task}",
+            title,
+            words,
+            OURS,
+            test,
+            partial(judge, task=task),
+            ("robust_quality",),
+            "16_why_quality_falls",
+            quoted=False,
+        )
+        for task in CHAPTERS
+    ]
+
+
+def _one_setting(evidence: Evidence) -> Verdict:
+    """Of the samplers of the table the one that passes both rules everywhere; else what stands against all."""
+    samplers = [name for name in evidence.rows("robust_quality")["sampler"].unique() if name != "input"]
+    found = [
+        everywhere({task: judged(_of_task(evidence, task), name) for task in CHAPTERS}) for name in samplers
+    ]
+    return next((one for one in found if one.outcome == "reproduced"), None) or together(found)
+
+
+_KEEPS = (
+    f"Rule (a) of chapter 16. Reproduced if LPIPS at the largest N is above that of its own best N by less than "
+    f"{KEPT['lpips']:g}, and the blockiness and the spectrum are off by less than {KEPT['blockiness']:g} and "
+    f"{KEPT['spectrum_gap']:g} more; not reproduced if one of them is off by more. Nothing has fallen where the "
+    "largest N is the best."
+)
+
+CLAIMS: tuple[Claim, ...] = (
+    *_per_task(
+        "keeps",
+        "InDI keeps its quality with many steps",
+        "InDI loses no perceptual quality between its best number of steps and 500.",
+        _KEEPS,
+        keeps,
+        _INDI,
+    ),
+    *_per_task(
+        "cold-keeps",
+        "Cold Diffusion keeps its quality with many steps",
+        "Cold Diffusion loses no perceptual quality between its best number of steps and 500.",
+        _KEEPS,
+        keeps,
+        _COLD,
+    ),
+    *_per_task(
+        "cold-half",
+        "Cold Diffusion needs half of InDI's steps",
+        "With half of the steps, Cold Diffusion is as good as InDI at its best.",
+        "Rule (b) of chapter 16. Reproduced if, with at most half of the steps of InDI's best N, LPIPS is above InDI's "
+        f"by less than {MARGINS['lpips_alex']:g} and PSNR below it by less than {MARGINS['psnr']:g} dB; not "
+        "reproduced if one of them is off by more.",
+        half_the_calls,
+        _COLD,
+    ),
+    Claim(
+        "one-setting",
+        "One sampler keeps its quality everywhere, in half of the steps",
+        "A sampler of chapter 16 passes its rules (a) and (b) on all four tasks with one setting.",
+        OURS,
+        "Rule (c) of chapter 16. Reproduced if one of its samplers passes both rules on all tasks; not reproduced if "
+        "each fails one of them somewhere.",
+        _one_setting,
+        ("robust_quality",),
+        "16_why_quality_falls",
+        quoted=False,
+    ),
+    Claim(
+        "keeps-generating",
+        "InDI keeps its quality in generation",
+        "When it generates from noise, InDI loses nothing between its best number of steps and the largest.",
+        OURS,
+        "Rule (d) of chapter 16. Reproduced if the Fréchet distance at the largest N is above that of the best N by "
+        f"less than {KEPT_DISTANCE:.0%} of it; not reproduced if by more.",
+        lambda evidence: generates_as_well(evidence.rows("robust_generation"), _INDI),
+        ("robust_generation",),
+        "16_why_quality_falls",
+        quoted=False,
+    ),
+)
+"""Our own claims, one entry each; `claims.judge(profile, robust.CLAIMS)` judges them."""

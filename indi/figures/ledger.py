@@ -17,7 +17,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from indi import claims, evaluation, profiles
-from indi.claims import Entry, Number, Outcome, changes
+from indi.claims import Entry, Number, Outcome, changes, robust
+from indi.claims.ledger import OURS
 from indi.evaluation import INPUT
 from indi.figures import capital, interval, show_table
 from indi.training import recipes
@@ -50,6 +51,7 @@ _FIGURES = {
     "conditional_ddpm_perception_distortion": ("fewer-steps", "comparable-ddpm"),
     "generation_steps": ("generates", "generates-best"),
     "generation_samples": ("generation-fid",),
+    "robust_quality": ("keeps", "cold-keeps", "cold-half", "one-setting"),
 }
 
 
@@ -257,20 +259,27 @@ def changed(entries: Sequence[Entry], profile: str) -> list[Styler]:
 def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
     """Every claim as a part that opens: words, rule, numbers, verdict, and where its evidence is.
 
-    A plain list of `<details>`; the page's script (book/_static/claims.js) adds filters to it.
+    The paper's come first, then ours (`claims.robust`), which no count of the ledger has. A plain list of `<details>`;
+    the page's script (book/_static/claims.js) adds filters to it.
 
     Args:
         places: where evidence stands, as `captions.places` gives it; None: only downloads are linked.
     """
-    cards = [_card(entry, profile, places or {}) for entry in entries]
+    ours = claims.judge(profile, robust.CLAIMS)
+    cards = [_card(entry, profile, places or {}) for entry in (*entries, *ours)]
     return '<div class="indi-claims">\n' + "\n".join(cards) + "\n</div>"
 
 
 def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
     claim, verdict = entry.claim, entry.verdict
     task = f" ({TASKS.get(claim.task, claim.task)})" if claim.task else ""
+    task += ", a claim of ours" if claim.place == OURS else ""
     words = html.escape(claim.words)
-    words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
+    if claim.place == OURS:
+        said = {"ours": words}
+    else:
+        words = f"“{words}”" if claim.quoted else f"{words} (not verbatim)"
+        said = {"the paper": f"{words} <i>{html.escape(claim.place)}</i>"}
     trained_on, commits = (", ".join(filter(None, some)) for some in (entry.trained_on, entry.commits))
     data = [
         entry.state,
@@ -281,7 +290,7 @@ def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
     ]
     command = html.escape(entry.command.format(profile=profile))
     rows = {
-        "the paper": f"{words} <i>{html.escape(claim.place)}</i>",
+        **said,
         "rule": html.escape(claim.test),
         "verdict": f"{badge(verdict.outcome)} {html.escape(entry.caveat)}".strip(),
         "numbers": _numbers(verdict.numbers) if verdict.numbers else "",
