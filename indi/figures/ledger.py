@@ -110,7 +110,11 @@ def rounded(number: Number) -> str:
     half = 0.0 if math.isnan(number.low) else (number.high - number.low) / 2
     # of an interval about zero, two digits of its half, not of what little the value is
     digits = max(0, 1 - math.floor(math.log10(max(abs(number.value), half) or 1.0)))
-    said = number.text(f".{digits}f" if digits < 8 else ".0e")
+    return _named(number.text(f".{digits}f" if digits < 8 else ".0e"))
+
+
+def _named(said: str) -> str:
+    """Samplers as the book calls them, not as the code does."""
     return re.sub(r"\bindi\b", "InDI", said).replace("cold_diffusion", "Cold Diffusion")
 
 
@@ -328,7 +332,7 @@ def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
 
 
 def _numbers(numbers: Sequence[Number]) -> str:
-    lines = "".join(f"<li>{html.escape(number.text())}</li>" for number in numbers)
+    lines = "".join(f"<li>{html.escape(_named(number.text()))}</li>" for number in numbers)
     listed = f'<ul style="margin:0;padding-left:1.1em">{lines}</ul>'
     if len(numbers) <= 4:
         return listed
