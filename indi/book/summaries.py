@@ -242,11 +242,11 @@ def grid(profile: str, entries: Sequence[Entry]) -> str:
         f"The profile of this book is `{profile}`. {ledger.on_claims(entries)} of the paper: "
         f"{ledger.counted(entries)}.",
         "",
+        f"The marks: {ledger.legend()}. Each leads to the claim, its rule, its numbers and its evidence.",
+        "",
         "```{raw} html",
         ledger.overview(entries, "notebooks/13_claims.html"),
         "```",
-        "",
-        f"{ledger.legend()}. Each mark leads to the claim, its rule, its numbers and its evidence.",
     ]
     return "\n".join(lines) + "\n"
 
