@@ -416,8 +416,8 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
         else f"No sampler tried here{up_to} is shown to pass both rules of chapter 16 on all {tasks} tasks, so InDI "
         "stays the default."
     )
-    rules = "quality lasts up to the largest N; half the calls of InDI's best N are enough"
-    return [answer, f"Number of tasks on which both rules hold ({rules}): {each}."]
+    meaning = "quality lasts up to the largest N; half the calls of InDI's best N are enough"
+    return [answer, f"Number of tasks on which both rules hold ({meaning}): {each}."]
 
 
 def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:
