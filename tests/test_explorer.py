@@ -215,6 +215,8 @@ def test_the_strip_chooses_what_is_compared(open_page: Open) -> None:
         strip.nth(i).click()
         assert sources(page)[1] == expected(1, key)
         assert strip.nth(i).get_attribute("aria-pressed") == "true"
+        names = page.locator(".ex-tag").all_inner_texts()
+        assert names[0] != names[1], "a picture beside itself shows nothing"
     strip.nth(4).click()
     assert sources(page) == (expected(1, "truth 0"), expected(1, "indi 20"))
     page.get_by_text("Cold Diffusion", exact=True).first.click()

@@ -52,6 +52,34 @@ def test_in_short_states_the_changes_with_two_digits(measured: Path) -> None:
     assert "Cold Diffusion" not in said
 
 
+def test_steps_that_score_worse_than_one_are_named_before_the_best(project: Path) -> None:
+    """As on defocus: the best N is the largest, and some N before it are shown to be worse than one step."""
+    levels = {1: 0.20, 2: 0.21, 3: 0.22, 5: 0.21, 10: 0.20, 20: 0.15}
+    rows = pd.DataFrame(
+        [
+            (f"i{k}", "indi", n, "lpips_squeeze", level + (0.03 if n == 10 else 0.001 * n) * shift)
+            for n, level in levels.items()
+            for k, shift in enumerate(np.linspace(-1, 1, 12))
+        ],
+        columns=["image", "sampler", "steps", "metric", "value"],
+    )
+    assert boxes.against(rows, 20, "04_jpeg", "laptop") == [
+        "with 2, 3 or 5 steps LPIPS is worse than with one"
+    ]
+    assert boxes.against(rows[rows["steps"].isin([1, 20])], 20, "04_jpeg", "laptop") == []
+
+
+def test_verdicts_on_fewer_images_than_the_chapters_are_counted_apart() -> None:
+    def entry(*counts: int) -> claims.Entry:
+        numbers = tuple(Number("PSNR", 1.0, 0.5, 1.5, n) for n in counts)
+        verdict = claims.Verdict("reproduced", "", numbers)
+        return claims.Entry(claims.CLAIMS[0], verdict, "fresh", (), (), ())
+
+    assert findings._how_many_rest([entry(100), entry(), entry(100, 100)], 100) == "all this rests"
+    said = findings._how_many_rest([entry(100), entry(32, 100), entry(64), entry()], 100)
+    assert "2 rest on other runs with fewer images (32 to 64) and 1" in said
+
+
 def test_two_significant_digits() -> None:
     values = (951.7, 27.44, 1.0, 0.993, -0.0964, 0.00154, 0.0)
     assert [boxes.two(value) for value in values] == ["950", "27", "1.0", "0.99", "-0.096", "0.0015", "0"]

@@ -119,6 +119,8 @@ def test_the_evidence_of_each_claim_is_two_clicks_away(site: Path) -> None:
     linked = {
         urlsplit(link).fragment for link in parsed(site / "intro.html").links if urlsplit(link).path == CLAIMS
     }
+    front = (site / "intro.html").read_text(encoding="utf-8")
+    assert front.index("indi-explorer") < front.index("indi-grid") < front.index('<div class="math')
     cards = re.findall(
         r'<details class="indi-claim".*?</details>\s*(?=<details class="indi-claim"|</div>)',
         (site / CLAIMS).read_text(encoding="utf-8"),

@@ -397,7 +397,10 @@
 
     strip.forEach(({ n, button }) => button.addEventListener("click", () => {
       if (n === "truth") now.left = "truth 0";
-      else now.n = n;
+      else {
+        now.n = n;
+        if (right() === now.left) now.left = n ? "input 0" : "indi 1"; // two different pictures to compare
+      }
       more.open = true;
       update();
     }));

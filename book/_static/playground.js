@@ -535,7 +535,7 @@
     ctx.textBaseline = "bottom";
     ctx.fillText(xlabel, box.x + box.w / 2, box.y + box.h + 39);
     ctx.save();
-    ctx.translate(box.x - 30, box.y + box.h / 2);
+    ctx.translate(box.x - 33, box.y + box.h / 2);
     ctx.rotate(-Math.PI / 2);
     ctx.fillText(ylabel, 0, 0);
     ctx.restore();

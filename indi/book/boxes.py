@@ -108,9 +108,9 @@ def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[
     Returns:
         Parts of a sentence; none where nothing speaks against it.
     """
-    said = []
     if best == 1:
         return _on_real_photographs(notebook, profile, best)
+    said = _worse_between(rows, best)
     for metric in rows["metric"].unique():
         direction = metrics.describe(metric).direction
         if metric in ("psnr", "ssim", "psnr_y", "ssim_y", "detail_ratio") or metric.startswith("lpips"):
@@ -129,6 +129,20 @@ def against(rows: pd.DataFrame, best: int, notebook: str, profile: str) -> list[
             grows = f"from {two(one)} to {two(many)}"
             said.append(f"the distance {label(metric)} to the set of clean images grows, {grows}")
     return said + _on_real_photographs(notebook, profile, best)
+
+
+def _listed(words: list[str]) -> str:
+    """ "2, 3 or 5"."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _worse_between(rows: pd.DataFrame, best: int) -> list[str]:
+    """Which numbers of steps between one and the best score worse than one step."""
+    metric = perception(rows)
+    losses = rows.assign(value=beyond.loss_score(metric)(rows["value"]))
+    tried = sorted(n for n in rows.loc[rows["sampler"] == "indi", "steps"].unique() if 1 < n < best)
+    worse = [str(n) for n in tried if evaluation.difference(losses, metric, ("indi", n), ("indi", 1)).low > 0]
+    return [f"with {_listed(worse)} steps {label(metric)} is worse than with one"] if worse else []
 
 
 def _on_real_photographs(notebook: str, profile: str, best: int) -> list[str]:
@@ -297,9 +311,10 @@ def _noises(rows: pd.DataFrame, profile: str) -> list[str]:
     if len(levels):
         eps = float(levels.max())
         gaps = {m: mean[eps, "brownian", most, m] - mean[eps, "constant", most, m] for m in ("psnr", metric)}
+        side = {m: "above" if gap > 0 else "below" for m, gap in gaps.items()}
         lines.append(
-            f"Brownian minus constant noise, at ε = {eps:g} and N = {most}, is {two(gaps['psnr'])} dB of PSNR and "
-            f"{two(gaps[metric])} of {label(metric)}."
+            f"At ε = {eps:g} and N = {most}, the PSNR of Brownian noise is {two(abs(gaps['psnr']))} dB {side['psnr']} "
+            f"that of constant noise, and its {label(metric)} {two(abs(gaps[metric]))} {side[metric]}."
         )
     return lines
 
@@ -321,7 +336,7 @@ def _ddpm(rows: pd.DataFrame, profile: str) -> list[str]:
     if reasons:
         why = "; ".join(reasons)
         lines.append(
-            f"But the DDPM is no fair baseline here ({why}), so its number of steps decides nothing."
+            f"But the DDPM is not a fair baseline here ({why}), so its number of steps decides nothing."
         )
     return lines
 
@@ -335,8 +350,8 @@ def _alternatives(found: pd.DataFrame, profile: str) -> list[str]:
     name, margin = beyond.METHODS[str(top["method"])].label, MARGINS.get(metric, 0.0)
     most = f"by more than {two(gain.max())} ({name}, {top['calls']} calls)" if gain.max() > 0 else "at all"
     lines = [
-        "At equal numbers of calls, no other step schedule, solver or loss improves InDI's mean "
-        f"{label(metric)} {most}; the claims count changes from {margin:g} on."
+        "At equal numbers of calls, two or more, no other step schedule, solver or loss improves InDI's mean "
+        f"{label(metric)} {most}; the claims count a change only from {margin:g} on."
     ]
     one = found[(found["method"] == "squared") & (found["calls"] == 1) & (found["metric"] == "psnr")]
     if len(one) and one["high"].iloc[0] < 0:
@@ -395,13 +410,14 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     tried = load("robust_quality", profile)
     up_to = f", with up to {tried.rows['steps'].max()} steps," if tried else ""
     answer = (
-        f"{' and '.join(whole)}{up_to} pass{'es' if len(whole) == 1 else ''} both rules of this chapter on all "
+        f"{' and '.join(whole)}{up_to} pass{'es' if len(whole) == 1 else ''} both rules of chapter 16 on all "
         f"{tasks} tasks."
         if whole
-        else f"No sampler tried here{up_to} is shown to pass both rules of this chapter on all {tasks} tasks, so InDI "
+        else f"No sampler tried here{up_to} is shown to pass both rules of chapter 16 on all {tasks} tasks, so InDI "
         "stays the default."
     )
-    return [answer, f"Number of tasks on which both rules hold: {each}."]
+    meaning = "quality lasts up to the largest N; half the calls of InDI's best N are enough"
+    return [answer, f"Number of tasks on which both rules hold ({meaning}): {each}."]
 
 
 def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:

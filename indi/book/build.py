@@ -194,6 +194,7 @@ def assemble(profile: str) -> None:
             tables.paper_table(path.stem).to_csv(index=False).encode()
         )
     wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
+    wanted[book / "results" / "verdicts.md"] = findings.grid(profile, entries).encode()
     wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):

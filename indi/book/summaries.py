@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import nbformat
 import pandas as pd
@@ -97,8 +96,9 @@ def foot(notebook: str, profile: str, entries: Sequence[Entry]) -> list[tuple[st
             # several photographs of one scene are no independent ones
             rows = table.rows if name in CHAPTERS else real_blur.by_scene(table.rows)
             lines.append(ledger.restores(rows, what))
-    lines.append(ledger.sentences(claims_of(notebook, entries)))
-    if sure := _rests_on(notebook, profile, ledger.rests_on):
+    own = claims_of(notebook, entries)
+    lines.append(ledger.sentences(own))
+    if sure := _rests_on(notebook, profile, own, ledger.rests_on):
         lines.append(f"\n{sure}.")
     return [*shown, ("text/markdown", "\n".join(lines))]
 
@@ -113,7 +113,7 @@ def in_short(notebook: str, profile: str, entries: Sequence[Entry]) -> str:
     if not said:
         return ""
     own = claims_of(notebook, entries)
-    if sure := "; ".join(filter(None, [_judged(own), _rests_on(notebook, profile, ledger.trained)])):
+    if sure := "; ".join(filter(None, [_judged(own), _rests_on(notebook, profile, own, ledger.trained)])):
         said.append(f"{capital(sure)}.")
     if profile == "smoke" and notebook not in profiles.EXACT:
         said.insert(0, "**The smoke profile shows that this chapter runs, and nothing about quality.**")
@@ -138,17 +138,29 @@ def _judged(own: Sequence[Entry]) -> str:
     return f"the {ledger.on_claims(own)} of the paper: {counted}" if own else ""
 
 
-def _rests_on(notebook: str, profile: str, say: Callable[[Sequence[Mapping[str, Any]], int], str]) -> str:
-    """What `say` makes of the trainings and the number of images behind a chapter's numbers; "" where none are."""
+def _rests_on(notebook: str, profile: str, own: Sequence[Entry], say: Callable[..., str]) -> str:
+    """What `say` makes of the trainings and the number of images behind a chapter's numbers; "" where none are.
+
+    Verdicts on fewer images rest on other runs (very many steps, comparisons of settings), and are counted apart.
+    """
     for table in filter(None, (boxes.load(name, profile) for name in boxes.TABLES.get(notebook, ()))):
         rows, trainings = table.rows, table.provenance.get("trainings")
+        own_run = trainings and table.provenance.get("notebook") == notebook
         # without the metrics' weights a table of distances has no rows
-        if trainings and len(rows) and table.provenance.get("notebook") == notebook:
-            if "image" in rows:
-                return say(trainings, rows["image"].nunique())
-            if "images" in rows:
-                return say(trainings, int(rows["images"].max()))
+        if own_run and len(rows) and ("image" in rows or "images" in rows):
+            count = rows["image"].nunique() if "image" in rows else int(rows["images"].max())
+            return say(trainings, count, _how_many_rest(own, count))
     return ""
+
+
+def _how_many_rest(own: Sequence[Entry], count: int) -> str:
+    """ "all this rests", or how many of the verdicts do where others rest on fewer images than `count`."""
+    measured = [[number.n for number in entry.verdict.numbers] for entry in own if entry.verdict.numbers]
+    fewer = [min(found) for found in measured if min(found) < count]
+    if not 0 < len(fewer) < len(measured):
+        return "all this rests"
+    rest = len(measured) - len(fewer)
+    return f"of the verdicts, {len(fewer)} rest on other runs with fewer images ({_span(fewer)}) and {rest}"
 
 
 def front(profile: str, entries: Sequence[Entry]) -> str:
@@ -165,10 +177,9 @@ def front(profile: str, entries: Sequence[Entry]) -> str:
     as_good = "is" if few == count else "is not always"
     lines = [
         f"- **{trade}ore steps score better in perception and are less faithful.** One step has the best PSNR in "
-        f"{_of(best)}, "
-        f"and several steps have better perceptual metrics in {_of(several)}. The paper says both.",
-        f"- **With few steps a simpler sampler {as_good} as good.** With two or three steps the naive sampler is as "
-        f"good as InDI at the same PSNR in {_of(few)}; with very many it is shown to be worse in {_of(diverges)}.",
+        f"{_of(best)}; some larger N has better perceptual metrics in {_of(several)}.",
+        f"- **With few steps a simpler sampler {as_good} as good.** At equal PSNR the naive sampler with 2 or 3 steps "
+        f"is as good as InDI in {_of(few)}; with very many it is worse in {_of(diverges)}.",
         _unflattering(tables, entries),
         "",
         _how_sure(tables),
@@ -202,7 +213,7 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
 
 
 def _how_sure(tables: Mapping[str, Table]) -> str:
-    """One line: on how much the four tasks rest."""
+    """One sentence: on how much the four tasks rest."""
     trainings = [found for table in tables.values() if (found := table.provenance.get("trainings"))]
     if not trainings:
         return ""
@@ -211,12 +222,11 @@ def _how_sure(tables: Mapping[str, Table]) -> str:
     paper = recipes.recipe(first["task"], "paper")
     images = [table.rows["image"].nunique() for table in tables.values()]
     seeds = _span(map(len, trainings))
-    covered = "" if min(map(len, trainings)) > 1 else ", and not another seed of the training"
+    covered = "" if min(map(len, trainings)) > 1 else ", not another training"
     several = "One training" if seeds == "1" else f"{seeds} trainings"
     return (
-        f"**How sure are we?** {several} for each task, of {_span(steps)} steps (the paper: {paper.steps:,}), on "
-        f"{_span(images)} photographs. The intervals cover other photographs{covered}. "
-        "[Every verdict](notebooks/13_claims.ipynb) has its rule and its numbers."
+        f"**How sure are we?** {several} of {_span(steps)} steps per task (the paper: {paper.steps:,}), tested on "
+        f"{_span(images)} photographs; intervals cover other photographs{covered}."
     )
 
 
@@ -226,31 +236,37 @@ def _span(values: Iterable[int]) -> str:
     return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
-def overview(profile: str, entries: Sequence[Entry]) -> str:
-    """The intro's section on what was found, as MyST Markdown: the ledger counted, and a row per task."""
+def grid(profile: str, entries: Sequence[Entry]) -> str:
+    """The intro's verdicts, as MyST Markdown: the ledger counted, and a mark for each, linked to its claim."""
     lines = [
         f"The profile of this book is `{profile}`. {ledger.on_claims(entries)} of the paper: "
-        f"{ledger.counted(entries)}."
+        f"{ledger.counted(entries)}.",
+        "",
+        f"The marks: {ledger.legend()}. Each leads to the claim, its rule, its numbers and its evidence.",
+        "",
+        "```{raw} html",
+        ledger.overview(entries, "notebooks/13_claims.html"),
+        "```",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def overview(profile: str, entries: Sequence[Entry]) -> str:
+    """The intro's section of numbers, as MyST Markdown: a row per task, what lies beyond the paper, what is open."""
+    lines = []
     rows = pd.DataFrame(
         {"task": f"{{doc}}`{ledger.TASKS[task]} <notebooks/{chapter}>`", **_row(table.rows)}
         for task, chapter in CHAPTERS.items()
         if (table := boxes.load(task, profile))
     )
     if len(rows):
-        lines += ["", *ledger.markdown_table([list(rows), *rows.astype(str).to_numpy().tolist()]), ""]
+        lines += [*ledger.markdown_table([list(rows), *rows.astype(str).to_numpy().tolist()]), ""]
         lines.append(
             "*y*: the degraded input; *N*: number of steps; *best N*: the one with the lowest LPIPS of those tried; "
             "*change*: from one step to best N, the paired difference, in brackets its 95 % interval over the images. "
             "PSNR in dB, higher is better; LPIPS lower is better."
         )
     lines += [
-        "",
-        "```{raw} html",
-        ledger.overview(entries, "notebooks/13_claims.html"),
-        "```",
-        "",
-        "Each mark leads to the claim, its rule, its numbers and its evidence.",
         "",
         *_beyond(profile),
         "### What is not reproduced, or open, and why",

@@ -204,7 +204,11 @@ def cold_steadier(evidence: Evidence, task: str) -> Verdict:
             what = f"{label}, loss from its best N to {most}, {other} (N = {best[other][1]}) minus Cold Diffusion"
             return found.contrast(metric, terms, what, family=2, worse=True)
 
-        return all_better([lost(other) for other in ("indi", "naive")])
+        verdict = all_better([lost(other) for other in ("indi", "naive")])
+        if verdict.outcome == "inconclusive" and best["indi"][1] == best["cold_diffusion"][1] == most:
+            both = f"InDI and Cold Diffusion are best at N = {most}, the largest: neither loses anything up to it"
+            return replace(verdict, reason=both)
+        return verdict
 
     return by_metric(found, FREQUENT, judge)
 

@@ -112,7 +112,11 @@ def rounded(number: Number) -> str:
     half = 0.0 if math.isnan(number.low) else (number.high - number.low) / 2
     # of an interval about zero, two digits of its half, not of what little the value is
     digits = max(0, 1 - math.floor(math.log10(max(abs(number.value), half) or 1.0)))
-    said = number.text(f".{digits}f" if digits < 8 else ".0e")
+    return _named(number.text(f".{digits}f" if digits < 8 else ".0e"))
+
+
+def _named(said: str) -> str:
+    """Samplers as the book calls them, not as the code does."""
     return re.sub(r"\bindi\b", "InDI", said).replace("cold_diffusion", "Cold Diffusion")
 
 
@@ -153,25 +157,26 @@ def restores(rows: pd.DataFrame, what: str) -> str:
     )
 
 
-def trained(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
-    """On what findings rest: part of a sentence. Arguments as those of `rests_on`."""
+def trained(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all this rests") -> str:
+    """On what findings rest: part of a sentence, which begins with `what`. Arguments as those of `rests_on`."""
     recipe = trainings[0]["recipe"]
     several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
     steps, whole = recipe["steps"], recipes.recipe(recipe["task"], "paper").steps
-    return f"all this rests on {count} images and {several} of {steps:,} steps (the paper: {whole:,})"
+    return f"{what} on {count} images and {several} of {steps:,} steps (the paper: {whole:,})"
 
 
-def rests_on(trainings: Sequence[Mapping[str, Any]], count: int) -> str:
+def rests_on(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all this rests") -> str:
     """On how much less than the paper's experiment findings rest: sentences without the last full stop.
 
     Args:
         trainings: as recorded with a table, each with its `recipe`; at least one.
         count: of images.
+        what: they begin with this.
     """
     recipe = trainings[0]["recipe"]
     paper = recipes.recipe(recipe["task"], "paper")
     return (
-        f"{capital(trained(trainings, count))}. The network has {recipe['channels']} channels (the paper's: "
+        f"{capital(trained(trainings, count, what))}. The network has {recipe['channels']} channels (the paper's: "
         f"{paper.channels}) and was trained on {recipe['data']} (the paper's: {paper.data}). Brackets are 95 % "
         "intervals over images; another seed of the training may change the numbers by more"
     )
@@ -187,6 +192,11 @@ def overview_text(entries: Sequence[Entry], profile: str) -> str:
             f"(the code has changed since); {states['fresh']} are up to date."
         )
     return text
+
+
+def legend() -> str:
+    """The signs of the badges in words, which a narrow screen leaves out: "✓ reproduced, ✗ not reproduced, ..."."""
+    return ", ".join(f"{sign}\u00a0{outcome}" for outcome, (sign, _) in _LOOK.items())
 
 
 def badge(outcome: Outcome, narrow: bool = False) -> str:
@@ -331,7 +341,7 @@ def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
 
 
 def _numbers(numbers: Sequence[Number]) -> str:
-    lines = "".join(f"<li>{html.escape(number.text())}</li>" for number in numbers)
+    lines = "".join(f"<li>{html.escape(_named(number.text()))}</li>" for number in numbers)
     listed = f'<ul style="margin:0;padding-left:1.1em">{lines}</ul>'
     if len(numbers) <= 4:
         return listed
