@@ -48,7 +48,7 @@ PYTHON = sys.executable
 # then find them done. So in profiles that ask for GPUs, and anywhere with --config devices=2. Else notebooks
 # train by themselves.
 DEVICES = int(config.get("devices", JOB.get("gpu", 0)))
-TRAINING = {chapter: task for task, (chapter, _) in TASKS.items() if DEVICES}
+TRAINING = {task.chapter: name for name, task in TASKS.items() if DEVICES}
 TRAINED = f"results/{PROFILE}/trainings/.{{task}}.done"
 for stamp in (paths.results(PROFILE) / "trainings").glob(".*.done"):  # its last line is the run's folder
     *_, folder = stamp.read_text(encoding="utf-8").splitlines() or [""]
