@@ -200,15 +200,9 @@ def measured_once(
         "sets": [name for name in map(metrics.resolve, set_names) if name not in metrics.missing(set_names)],
     }
 
-    asked: dict[str, Any] = {
-        "samplers": samplers,
-        "metric_names": metric_names,
-        "set_names": set_names,
-        "choosing": choosing,
-    }
-
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-        found = measure(trained, images, settings, **asked)
+        asked = {"samplers": samplers, "metric_names": metric_names, "set_names": set_names}
+        found = measure(trained, images, settings, choosing=choosing, **asked)
         return found.rows, found.sets
 
     rows, sets = kept(trained, rests_on, tables)
@@ -265,15 +259,10 @@ def sweep(
     started = time.perf_counter()
     trained, rows, sets = [], [], []
     missing: dict[str, str] = {}
-    asked: dict[str, Any] = {
-        "samplers": samplers,
-        "metric_names": metric_names,
-        "set_names": set_names,
-        "choosing": choosing,
-    }
+    asked = {"samplers": samplers, "metric_names": metric_names, "set_names": set_names}
     for variant in dict.fromkeys(wanted):
         trained.append(training.train(variant))
-        found = measure(trained[-1], images, settings, **asked)
+        found = measure(trained[-1], images, settings, choosing=choosing, **asked)
         labels = _labels(variant, varied)
         rows.append(found.rows.assign(**labels))
         sets.append(found.sets.assign(**labels))
