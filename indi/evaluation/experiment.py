@@ -201,8 +201,15 @@ def measured_once(
     }
 
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-        asked = {"samplers": samplers, "metric_names": metric_names, "set_names": set_names}
-        found = measure(trained, images, settings, choosing=choosing, **asked)
+        found = measure(
+            trained,
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
+        )
         return found.rows, found.sets
 
     rows, sets = kept(trained, rests_on, tables)
@@ -259,10 +266,17 @@ def sweep(
     started = time.perf_counter()
     trained, rows, sets = [], [], []
     missing: dict[str, str] = {}
-    asked = {"samplers": samplers, "metric_names": metric_names, "set_names": set_names}
     for variant in dict.fromkeys(wanted):
         trained.append(training.train(variant))
-        found = measure(trained[-1], images, settings, choosing=choosing, **asked)
+        found = measure(
+            trained[-1],
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
+        )
         labels = _labels(variant, varied)
         rows.append(found.rows.assign(**labels))
         sets.append(found.sets.assign(**labels))
