@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indi import paths, profiles
 from indi.book import build as book
-from indi.book import rerun as reuse
+from indi.book import rerun
 from indi.book import run as runner
 from indi.errors import InDIError
 from indi.profiles import CHAPTERS, LIGHT, TASKS
@@ -24,7 +24,7 @@ if missing := [name for name in NOTEBOOKS if name not in CHAPTERS]:
     raise InDIError(f"give {', '.join(missing)} a line in CHAPTERS of indi/profiles.py.")
 
 # What would train for hours stays as published, and nothing waits for it (RETRAIN=1 trains it).
-KEPT = reuse.kept(PROFILE)
+KEPT = rerun.kept(PROFILE)
 # What `indi reproduce --anyway` leaves out, because its images are not here.
 SKIPPED = str(config.get("skip", "")).split("+")
 RUN = [name for name in NOTEBOOKS if name not in KEPT and name not in SKIPPED]
@@ -48,7 +48,7 @@ PYTHON = sys.executable
 # then find them done. So in profiles that ask for GPUs, and anywhere with --config devices=2. Else notebooks
 # train by themselves.
 DEVICES = int(config.get("devices", JOB.get("gpu", 0)))
-TRAINING = {chapter: task for task, (chapter, _) in TASKS.items() if DEVICES}
+TRAINING = {task.chapter: name for name, task in TASKS.items() if DEVICES}
 TRAINED = f"results/{PROFILE}/trainings/.{{task}}.done"
 for stamp in (paths.results(PROFILE) / "trainings").glob(".*.done"):  # its last line is the run's folder
     *_, folder = stamp.read_text(encoding="utf-8").splitlines() or [""]

@@ -467,7 +467,7 @@ def explorer(tasks: tuple[str, ...], profile: str) -> None:
     """
     from indi.figures import explorer as explorers
 
-    for task in tasks or explorers.CHAPTERS:
+    for task in tasks or profiles.BY_CHAPTER:
         click.echo(explorers.make(task, profile))
 
 

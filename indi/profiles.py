@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from indi.errors import unknown
 
@@ -27,6 +27,8 @@ class Profile:
         evaluation: what trained models are tried on, in `protocols.Evaluation`.
         ablation_evaluation, generation_evaluation: changes to it for comparisons, and for generation.
         job: what a training chapter asks of a cluster: runtime in minutes, mem_mb, gpu.
+        disk: GiB that trainings, states and decoded images take: smoke and laptop as measured, rounded up; the
+            others estimated.
     """
 
     train: str | None = None
@@ -39,6 +41,7 @@ class Profile:
     ablation_evaluation: Mapping[str, Any] = field(default_factory=dict)
     generation_evaluation: Mapping[str, Any] = field(default_factory=dict)
     job: Mapping[str, int] = field(default_factory=dict)
+    disk: float = 100.0
 
 
 #: Simulated shakes as long as recorded ones. Levin's kernels extend (above 5 % of their peak) over 8 to 22 pixels,
@@ -56,6 +59,7 @@ PROFILES: dict[str, Profile] = {
         ablation={"steps": 60},
         evaluation={"crop": 128, "step_counts": (1, 2, 5, 20)},
         job={"runtime": 30, "mem_mb": 8_000},
+        disk=0.5,
     ),
     # What the published book shows: hours on two cores.
     "laptop": Profile(
@@ -81,6 +85,7 @@ PROFILES: dict[str, Profile] = {
         # a sample of 64x64 pixels costs a ninth of a photograph: more steps are affordable
         generation_evaluation={"step_counts": (1, 2, 5, 10, 20, 50), "batch_size": 16},
         job={"runtime": 240, "mem_mb": 16_000},
+        disk=1.0,
     ),
     # The networks of Table 2 on one large GPU, small data.
     "gpu": Profile(
@@ -92,23 +97,33 @@ PROFILES: dict[str, Profile] = {
         ablation={"steps": 2_500},
         evaluation={"crop": 256, "images": 100, "batch_size": 32, "precision": "bf16-mixed"},
         job={"runtime": 240, "mem_mb": 64_000, "gpu": 1},
+        disk=10.0,
     ),
     # Table 2 to the letter, whole images: a cluster. Planned and costed, not run.
     "paper": Profile(job={"runtime": 1440, "mem_mb": 128_000, "gpu": 8}),
 }
 
-#: Task -> its chapter and its name for readers, in the order of Table 2; generation is Sec. 6.1.
-TASKS: dict[str, tuple[str, str]] = {
-    "motion": ("05_motion", "motion blur"),
-    "defocus": ("07_defocus", "defocus"),
-    "jpeg": ("04_jpeg", "JPEG artifacts"),
-    "super_resolution": ("06_super_resolution", "4× super-resolution"),
-    "generation": ("08_generation", "generation from noise"),
-}
-#: The tasks that restore an image.
-RESTORATION = tuple(task for task in TASKS if task != "generation")
 
-_OF_TASKS = tuple(sorted(chapter for chapter, _ in TASKS.values()))
+class Task(NamedTuple):
+    """A task of the paper: the chapter that trains it, and its name for readers."""
+
+    chapter: str
+    words: str
+
+
+#: In the order of Table 2; generation is Sec. 6.1.
+TASKS: dict[str, Task] = {
+    "motion": Task("05_motion", "motion blur"),
+    "defocus": Task("07_defocus", "defocus"),
+    "jpeg": Task("04_jpeg", "JPEG artifacts"),
+    "super_resolution": Task("06_super_resolution", "4× super-resolution"),
+    "generation": Task("08_generation", "generation from noise"),
+}
+#: The tasks that restore an image, and the same in the order of their chapters.
+RESTORATION = tuple(task for task in TASKS if task != "generation")
+BY_CHAPTER = tuple(sorted(RESTORATION, key=lambda task: TASKS[task].chapter))
+
+_OF_TASKS = tuple(sorted(task.chapter for task in TASKS.values()))
 #: Chapters of formulas alone: their numbers are the same in every profile.
 EXACT = ("01_toy_example", "02_closed_forms", "02b_checks", "03_network")
 _ABLATIONS = ("10_time_distribution", "11_noise", "12_conditional_ddpm", "15_open_choices")
@@ -124,6 +139,17 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
 }
 #: Chapters that train nothing: one core each, side by side.
 LIGHT = (*EXACT, "09_samplers", "13_claims")
+#: Chapter -> the tasks whose models it evaluates.
+EVALUATES = {"09_samplers": RESTORATION, **{task.chapter: (name,) for name, task in TASKS.items()}}
+#: Chapters that compare trainings of one task, JPEG.
+COMPARING = tuple(name for name in CHAPTERS if name not in LIGHT and name not in EVALUATES)
+#: Chapter -> image sets without which it leaves a section out.
+EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
+
+
+def words(task: str, otherwise: str = "") -> str:
+    """A task's name for readers; `otherwise` where that is no task."""
+    return TASKS[task].words if task in TASKS else otherwise
 
 
 def get(name: str) -> Profile:

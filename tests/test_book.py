@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from indi.book import build as book
-from indi.book import rerun as reuse
+from indi.book import rerun
 from indi.book import run as runner
 from indi.errors import InDIError
 from indi.records import provenance
@@ -210,7 +210,7 @@ def test_a_book_built_by_hand_is_not_the_one_that_snakemake_made(manuscript: Pat
 def test_summary_tells_what_was_kept(manuscript: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish("01_toy_example", "laptop", "x")
     finish("04_jpeg", "laptop", "x", time="2020-01-01T00:00:00+00:00")
-    monkeypatch.setattr(reuse, "kept", lambda profile: ["01_toy_example", "04_jpeg"])
+    monkeypatch.setattr(rerun, "kept", lambda profile: ["01_toy_example", "04_jpeg"])
     lines = book.summary("laptop", pd.Timestamp.now().timestamp() - 60).splitlines()
     assert lines[1].endswith("  ran now"), "what ran was not kept"
     assert lines[2].endswith("  kept as it is; RETRAIN=1 trains it")

@@ -25,7 +25,7 @@ from indi.training import recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TASKS = {chapter: task for task, (chapter, _) in profiles.TASKS.items()}
+TASKS = {task.chapter: name for name, task in profiles.TASKS.items()}
 
 
 def cells(path: Path, kind: str) -> Iterator[Any]:

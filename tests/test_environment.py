@@ -87,30 +87,6 @@ def test_conda_and_make_install_what_pyproject_says() -> None:
         assert supported in SpecifierSet(PROJECT["requires-python"])
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(CHECKOUT / name, tmp_path)
-    # An interpreter that calls itself 3.10: the check reads sys.version_info.
-    old = tmp_path / "python3.10"
-    old.write_text(
-        "#!/bin/sh\nshift\nexec python3 -c \"import sys; sys.version_info = (3, 10, 0, 'final', 0); $1\"\n"
-    )
-    old.chmod(0o755)
-    ran = subprocess.run(
-        ["make", f"PYTHON={old}", "test"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode != 0
-    assert ran.stderr.splitlines()[0] == (
-        "Python 3.11, 3.12 or 3.13 is needed, this is 3.10: make PYTHON=python3.12"
-    )
-    assert not (tmp_path / ".venv").exists()
-
-
 def dry(folder: Path, *words: str, **environment: str) -> str:
     """What make would do. What an outer `make test PROFILE=...` hands down is taken out."""
     shutil.copy(CHECKOUT / "Makefile", folder)

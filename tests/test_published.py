@@ -14,7 +14,7 @@ import pytest
 from indi import claims, paths
 from indi.book import build as book
 from indi.book import run as runner
-from indi.book import summaries as findings
+from indi.book import summaries
 from indi.claims import Entry
 from indi.models import card
 from indi.records import results
@@ -125,7 +125,7 @@ def test_every_chapter_opens_with_a_short_box_that_counts_its_verdicts(
         text = box.split("\n\n")[1]
         assert 1 <= len(re.findall(r"\.(?= |$)", text)) <= 4, (chapter, text)
         assert "{download}" in box, chapter
-        own = findings.claims_of(chapter, entries)
+        own = summaries.claims_of(chapter, entries)
         if len(own) > 1:
             for outcome in {entry.verdict.outcome for entry in own}:
                 count = sum(entry.verdict.outcome == outcome for entry in own)

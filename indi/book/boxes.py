@@ -465,6 +465,6 @@ _SAY: dict[str, tuple[Callable[[pd.DataFrame, str], list[str]], tuple[str, ...]]
     "17_scale": (_scaled, ("scale_effects", "scale_fits")),
 }
 #: Chapter -> the tables that its box links.
-TABLES = {chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()} | {
+TABLES = {task.chapter: (name,) for name, task in profiles.TASKS.items()} | {
     chapter: tables for chapter, (_, tables) in _SAY.items()
 }

@@ -20,7 +20,7 @@ import nbformat
 import pandas as pd
 
 from indi import paths
-from indi.book import rerun as reuse
+from indi.book import rerun
 from indi.book import run as runner
 from indi.errors import InDIError
 from indi.files import replacing
@@ -165,8 +165,7 @@ def assemble(profile: str) -> None:
     """
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
-    from indi.book import captions, challenge
-    from indi.book import summaries as findings
+    from indi.book import captions, challenge, summaries
     from indi.claims import report
     from indi.figures import explorer, tables
     from indi.records import results as store
@@ -182,7 +181,7 @@ def assemble(profile: str) -> None:
     }
     if claims_page := made.get(report.NOTEBOOK):
         # once more, now that it is known where the evidence stands
-        findings.render(claims_page, report.NOTEBOOK, profile, entries, captions.places(made, profile))
+        summaries.render(claims_page, report.NOTEBOOK, profile, entries, captions.places(made, profile))
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
         page = made.get(source.stem) or _placeholder(source, profile)
@@ -193,9 +192,9 @@ def assemble(profile: str) -> None:
         wanted[book / "results" / "paper" / path.name] = (
             tables.paper_table(path.stem).to_csv(index=False).encode()
         )
-    wanted[book / "results" / "front.md"] = findings.front(profile, entries).encode()
-    wanted[book / "results" / "verdicts.md"] = findings.grid(profile, entries).encode()
-    wanted[book / "results" / "findings.md"] = findings.overview(profile, entries).encode()
+    wanted[book / "results" / "front.md"] = summaries.front(profile, entries).encode()
+    wanted[book / "results" / "verdicts.md"] = summaries.grid(profile, entries).encode()
+    wanted[book / "results" / "summaries.md"] = summaries.overview(profile, entries).encode()
     for kind in ("tables", "figures"):
         for path in sorted((results / kind).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
@@ -226,8 +225,7 @@ def _page(
     The prose is taken from `source` where the code is still the one that was executed: it changes no
     number, so that a better sentence needs no new run.
     """
-    from indi.book import captions
-    from indi.book import summaries as findings
+    from indi.book import captions, summaries
 
     page = nbformat.read(executed, as_version=4)
     ours = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
@@ -249,9 +247,9 @@ def _page(
                 if output.get("name") != "stderr"
                 and not "".join(output.get("data", {}).get("text/plain", "")).startswith("PosixPath(")
             ]
-    findings.render(page, source.stem, profile, entries)
+    summaries.render(page, source.stem, profile, entries)
     captions.put(page, source.stem, profile, figures)
-    if short := findings.in_short(source.stem, profile, entries):
+    if short := summaries.in_short(source.stem, profile, entries):
         page.cells.insert(1, nbformat.v4.new_markdown_cell(short, id="in-short"))
     return page
 
@@ -374,7 +372,7 @@ def _check_portable(html: Path) -> None:
 def summary(profile: str, started: float) -> str:
     """What `make reproduce`, which began `started` seconds after the epoch, says at its end: what ran, how long."""
     lines, ran, failed = [], 0, False
-    kept = reuse.kept(profile)
+    kept = rerun.kept(profile)
     for path in notebooks():
         run = runner.load_run(path.stem, profile)
         row = _status(path.stem, profile)

@@ -22,7 +22,6 @@ from indi import profiles
 from indi.book import boxes
 from indi.book import run as runner
 from indi.book.figure_links import KEY
-from indi.claims.ledger import CHAPTERS
 from indi.evaluation import metrics
 from indi.figures import capital, explorer, perception
 from indi.records import results
@@ -144,7 +143,7 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     task = _task(notebook)
     told = _load(words.get("table", "").replace("*", task), profile)
     about = {} if told and _newer(told, notebook) else _numbers(told)
-    fill = {"task": capital(profiles.TASKS[task][1])} | about
+    fill = {"task": capital(profiles.words(task))} | about
     drawing = (figures / f"{name}.svg").read_text()
     box = ""
     if size := re.search(r'<svg[^>]*?width="([\d.]+)pt" height="([\d.]+)pt"', drawing):
@@ -212,7 +211,7 @@ def _links(links: list[tuple[str, str]], notebook: str) -> str:
 
 
 def _task(notebook: str) -> str:
-    return next((task for task, chapter in CHAPTERS.items() if chapter == notebook), "jpeg")
+    return next((task for task in profiles.RESTORATION if profiles.TASKS[task].chapter == notebook), "jpeg")
 
 
 def _load(name: str, profile: str) -> Table | None:

@@ -67,7 +67,7 @@ def _listed(entries: Sequence[Entry]) -> str:
         return "None."
     rows = [
         f'<tr><td><a href="{_PAGE}#{ledger.anchor(entry)}">{html.escape(entry.claim.title)}</a></td>'
-        f"<td>{html.escape(ledger.TASKS.get(entry.claim.task, '–'))}</td><td>{html.escape(entry.claim.place)}</td>"
+        f"<td>{html.escape(profiles.words(entry.claim.task, '–'))}</td><td>{html.escape(entry.claim.place)}</td>"
         f"<td>{html.escape(_shortly(entry))}</td></tr>"
         for entry in entries
     ]
@@ -109,7 +109,7 @@ def _trainings(tables: Sequence[Table | None]) -> str:
         longest = max(of_task.values(), key=lambda recipe: recipe["steps"])
         paper = recipes.recipe(task, "paper")
         lines.append(
-            f"| {profiles.TASKS[task][1]} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
+            f"| {profiles.words(task)} | {len(of_task)} | {longest['steps']:,} ({paper.steps:,}) "
             f"| {longest['channels']} ({paper.channels}) | {longest['crop']} ({paper.crop}) "
             f"| {longest['data']} ({paper.data}) |"
         )

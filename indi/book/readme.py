@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pandas as pd
 
-from indi import claims, evaluation, paths
+from indi import claims, evaluation, paths, profiles
 from indi.errors import InDIError
 from indi.evaluation import metrics
 from indi.figures import ledger
@@ -63,9 +63,7 @@ def section() -> str:
     lines = [BEGIN, f"{ledger.on_claims(entries)} of the paper: {ledger.counted(entries)}.", ""]
     lines += [*ledger.markdown_table([("claim", "verdict"), *_verdicts(entries)]), ""]
     if doubtful := ", ".join(
-        f"{e.claim.title} ({ledger.TASKS.get(e.claim.task, e.verdict.outcome)})"
-        for e in entries
-        if e.doubtful
+        f"{e.claim.title} ({profiles.words(e.claim.task, e.verdict.outcome)})" for e in entries if e.doubtful
     ):
         lines += [f"Inconclusive after correction for so many claims: {doubtful}.", ""]
     return "\n".join([*lines, *ledger.markdown_table(_numbers()), "", END])
@@ -76,7 +74,7 @@ def _verdicts(entries: Iterable[claims.Entry]) -> list[tuple[str, str]]:
     titles: dict[str, dict[str, list[str]]] = {}
     for entry in entries:
         of_title = titles.setdefault(entry.claim.title, {name: [] for name in get_args(claims.Outcome)})
-        of_title[entry.verdict.outcome].append(ledger.TASKS.get(entry.claim.task, ""))
+        of_title[entry.verdict.outcome].append(profiles.words(entry.claim.task))
     rows = []
     for title, outcomes in titles.items():
         words = [": ".join(filter(None, (name, ", ".join(of)))) for name, of in outcomes.items() if of]
@@ -88,7 +86,7 @@ def _numbers() -> list[tuple[str, ...]]:
     """Means over images with their intervals: of y, of one step, and of the most steps of each task; heads first."""
     heads: tuple[str, ...] = ()
     rows = []
-    for task in ledger.TASKS:
+    for task in profiles.RESTORATION:
         table = results.load(task, PROFILE).rows
         names = ["psnr", *(name for name in table["metric"].unique() if name.startswith("lpips"))]
         wanted = table[table["metric"].isin(names) & table["sampler"].isin([evaluation.INPUT, "indi"])]
@@ -98,7 +96,7 @@ def _numbers() -> list[tuple[str, ...]]:
         for label, sampler, steps in [("y", evaluation.INPUT, 0), *of_indi]:
             found = [means.loc[(sampler, steps, name)] for name in names]
             cells = [_interval(row, digits) for row, digits in zip(found, (1, 3), strict=False)]
-            name = ledger.TASKS[task] if label == "y" else ""
+            name = profiles.words(task) if label == "y" else ""
             rows.append((name, label, *cells, str(int(found[0]["n"]))))
         heads = ("task", "image", *map(_head, names), "images")
     return [heads, *rows]

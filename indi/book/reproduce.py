@@ -29,18 +29,6 @@ from indi.progress import REPORTING
 HEARTBEAT = 20.0
 """Seconds after which a line says what runs, where nothing has ended."""
 
-#: Chapter -> the tasks whose models it evaluates.
-_TASKS = {
-    "09_samplers": profiles.RESTORATION,
-    **{chapter: (task,) for task, (chapter, _) in profiles.TASKS.items()},
-}
-#: Chapters that compare trainings of one task, JPEG.
-_COMPARING = tuple(name for name in profiles.CHAPTERS if name not in profiles.LIGHT and name not in _TASKS)
-#: Sets without which a chapter leaves a section out.
-_EXTRA = {"05_motion": ("levin",), "06_super_resolution": ("set5", "set14"), "07_defocus": ("lytro",)}
-#: What trainings, states and decoded images take, GiB: smoke and laptop as measured, rounded up; the others estimated.
-_DISK = {"smoke": 0.5, "laptop": 1.0, "gpu": 10.0, "paper": 100.0}
-
 Say = Callable[[str], object]
 
 
@@ -144,8 +132,8 @@ def _preflight(planned: Sequence[str], profile: str, anyway: bool, say: Say) -> 
     lacking, notes = _images(planned, profile)
     if profile != "smoke":  # its numbers mean nothing
         notes += _weights()
-    if free < _DISK[profile]:
-        notes.append(f"disk: {free:.1f} GiB free, about {_DISK[profile]:g} wanted")
+    if free < (wanted := profiles.get(profile).disk):
+        notes.append(f"disk: {free:.1f} GiB free, about {wanted:g} wanted")
     for note in notes:
         say(f"  {note}")
     if not lacking:
@@ -186,9 +174,9 @@ def _images(planned: Sequence[str], profile: str) -> tuple[dict[str, list[str]],
 
     needed: dict[str, list[str]] = {}
     for chapter in planned:
-        comparing = chapter in _COMPARING
+        comparing = chapter in profiles.COMPARING
         names: list[str] = []
-        for task in _TASKS.get(chapter, ("jpeg",) if comparing else ()):
+        for task in profiles.EVALUATES.get(chapter, ("jpeg",) if comparing else ()):
             recipe = recipes.recipe(task, profile)
             names.append(protocols.evaluation(task, profile).data)
             if comparing or chapter == "06_super_resolution":  # which compares trainings, too
@@ -205,7 +193,7 @@ def _images(planned: Sequence[str], profile: str) -> tuple[dict[str, list[str]],
         elif not report.ok:
             notes.append(f"{name} is not complete (indi data check {name}): its numbers will be others")
     for chapter in planned:
-        for name in _EXTRA.get(chapter, ()) if profile != "smoke" else ():
+        for name in profiles.EXTRA.get(chapter, ()) if profile != "smoke" else ():
             if not any(datasets.check(name, decode=False).present.values()):
                 notes.append(f"without {name} a section of {chapter} is left out: {_source(name)}")
     return lacking, notes

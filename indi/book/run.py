@@ -23,7 +23,7 @@ import psutil
 import yaml
 
 from indi import paths, processes, profiles
-from indi.book import figure_links as pages
+from indi.book import figure_links
 from indi.errors import InDIError, unknown
 from indi.files import only_one, replacing_all
 from indi.progress import report
@@ -324,8 +324,8 @@ def _first_code_line(source: str) -> str:
 def _publishable(executed: Path, source: Path, target: Path) -> None:
     """Take the paths of this machine, and figures that are stored beside it, out of an executed notebook."""
     book = nbformat.read(executed, as_version=4)
-    pages.link_figures(book, target.parent.parent / "figures")
-    pages.leave_out_rendered(book)
+    figure_links.link_figures(book, target.parent.parent / "figures")
+    figure_links.leave_out_rendered(book)
     book.metadata.papermill.input_path = _relative(source.resolve())
     book.metadata.papermill.output_path = _relative(target)
     executed.write_text(provenance.portable(nbformat.writes(book)) + "\n", encoding="utf-8")

@@ -17,7 +17,6 @@ from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
 from indi.figures import capital, ddpm, ledger, metric_label, perception, show_table
-from indi.figures.ledger import CHAPTERS
 from indi.records.results import Table
 from indi.training import recipes
 
@@ -39,7 +38,7 @@ _JUDGES = re.compile(r"\b(?:tables\.verdicts|claims\.judge|ddpm\.findings)\(")
 
 def claims_of(notebook: str, entries: Sequence[Entry]) -> list[Entry]:
     """The judged claims that a chapter is about: its own, and those about its task."""
-    return [e for e in entries if notebook in (e.claim.chapter, CHAPTERS.get(e.claim.task))]
+    return [entry for entry in entries if notebook in entry.claim.chapters]
 
 
 def render(
@@ -94,7 +93,7 @@ def foot(notebook: str, profile: str, entries: Sequence[Entry]) -> list[tuple[st
     for name, what in _RESTORED.get(notebook, {}).items():
         if table := boxes.load(name, profile):
             # several photographs of one scene are no independent ones
-            rows = table.rows if name in CHAPTERS else real_blur.by_scene(table.rows)
+            rows = table.rows if name in profiles.RESTORATION else real_blur.by_scene(table.rows)
             lines.append(ledger.restores(rows, what))
     own = claims_of(notebook, entries)
     lines.append(ledger.sentences(own))
@@ -165,12 +164,12 @@ def _how_many_rest(own: Sequence[Entry], count: int) -> str:
 
 def front(profile: str, entries: Sequence[Entry]) -> str:
     """The front page's three findings, one of them unflattering, and how sure they are, as MyST Markdown."""
-    tables = {task: table for task in CHAPTERS if (table := boxes.load(task, profile))}
+    tables = {task: table for task in profiles.BY_CHAPTER if (table := boxes.load(task, profile))}
     if not tables:
         return f"Nothing was measured under the profile `{profile}` yet.\n"
     best, several = _held("one-step-psnr", entries), _held("several-steps", entries)
     few, diverges = _held("naive-few", entries), _held("naive-diverges", entries)
-    count = len(CHAPTERS)
+    count = len(profiles.RESTORATION)
     trade = "M"
     if not best == several == count:
         trade = "In most tasks m" if min(best, several) * 2 > count else "Not always: m"
@@ -190,7 +189,8 @@ def front(profile: str, entries: Sequence[Entry]) -> str:
 
 
 def _of(held: int) -> str:
-    return f"all {held} tasks" if held == len(CHAPTERS) else f"{held} of {len(CHAPTERS)} tasks"
+    count = len(profiles.RESTORATION)
+    return f"all {held} tasks" if held == count else f"{held} of {count} tasks"
 
 
 def _held(claim: str, entries: Sequence[Entry]) -> int:
@@ -205,8 +205,8 @@ def _unflattering(tables: Mapping[str, Table], entries: Sequence[Entry]) -> str:
     worse = []
     for task, table in tables.items():
         steps = boxes.best_steps(boxes.means(table.rows), perception(table.rows))
-        found = boxes.against(table.rows, steps, CHAPTERS[task], table.provenance["profile"])
-        worse += [f"{ledger.TASKS[task]}: {said}" for said in found[:1]]
+        found = boxes.against(table.rows, steps, profiles.TASKS[task].chapter, table.provenance["profile"])
+        worse += [f"{profiles.words(task)}: {said}" for said in found[:1]]
     if worse:
         return f"- **Not every measure gets better with more steps.** {capital('; '.join(worse[:2]))}."
     return f"- **Not all of it is confirmed.** {ledger.on_claims(entries)}: {ledger.counted(entries)}."
@@ -255,8 +255,9 @@ def overview(profile: str, entries: Sequence[Entry]) -> str:
     """The intro's section of numbers, as MyST Markdown: a row per task, what lies beyond the paper, what is open."""
     lines = []
     rows = pd.DataFrame(
-        {"task": f"{{doc}}`{ledger.TASKS[task]} <notebooks/{chapter}>`", **_row(table.rows)}
-        for task, chapter in CHAPTERS.items()
+        {"task": f"{{doc}}`{words} <notebooks/{chapter}>`", **_row(table.rows)}
+        for task in profiles.BY_CHAPTER
+        for chapter, words in [profiles.TASKS[task]]
         if (table := boxes.load(task, profile))
     )
     if len(rows):

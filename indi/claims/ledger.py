@@ -52,8 +52,11 @@ class Claim:
         """The task, or "" where the claim is about no single one."""
         return self.id.partition("/")[2]
 
+    @property
+    def chapters(self) -> tuple[str, ...]:
+        """Those that are about it: the one that computes it, and its task's."""
+        return (self.chapter, profiles.TASKS[self.task].chapter) if self.task else (self.chapter,)
 
-CHAPTERS = {task: profiles.TASKS[task][0] for task in profiles.RESTORATION}
 
 _IN_GENERAL = (
     "In general, a single step reconstruction with our model, will lead to an estimate that minimizes "
@@ -107,10 +110,10 @@ def _per_task(
             test,
             partial(rule, task=task),
             (task,),
-            chapter if not quote else "09_samplers",
+            profiles.TASKS[task].chapter if not quote else "09_samplers",
             also=also(task),
         )
-        for task, chapter in CHAPTERS.items()
+        for task in profiles.RESTORATION
     ]
 
 
@@ -221,10 +224,10 @@ CLAIMS: tuple[Claim, ...] = (
         "in some tasks performance degrades after a certain number of steps",
         "Sec. 7",
         "The rule of the claim above holds for at least one of the four tasks, corrected for their number.",
-        partial(steps.falls_again, tasks=tuple(CHAPTERS)),
-        tuple(CHAPTERS),
+        partial(steps.falls_again, tasks=profiles.RESTORATION),
+        profiles.RESTORATION,
         "09_samplers",
-        also=tuple(name for task in CHAPTERS for name in (*_sets(task), *_many(task))),
+        also=tuple(name for task in profiles.RESTORATION for name in (*_sets(task), *_many(task))),
     ),
     *_per_task(
         "naive-few",
@@ -469,7 +472,7 @@ CLAIMS: tuple[Claim, ...] = (
         "chapter 16 runs F on the sampler's own states and on states as in training, but other causes make these "
         "differ, too (a sampler that invents detail does), so that no number of it decides; with exact F (chapter "
         "2) the law of the result only gets better with N",
-        tuple(CHAPTERS),
+        profiles.RESTORATION,
         "09_samplers",
     ),
     _untested(

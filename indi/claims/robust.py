@@ -12,9 +12,10 @@ from functools import partial
 
 import pandas as pd
 
+from indi import profiles
 from indi.claims.decide import every, not_worse, together
 from indi.claims.evidence import MARGINS, Evidence, Key, Measured, NotTested, Number, Verdict
-from indi.claims.ledger import CHAPTERS, OURS, Claim
+from indi.claims.ledger import OURS, Claim
 from indi.claims.steps import COLUMNS, curve
 
 #: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
@@ -140,7 +141,7 @@ def _per_task(
             "16_why_quality_falls",
             quoted=False,
         )
-        for task in CHAPTERS
+        for task in profiles.RESTORATION
     ]
 
 
@@ -148,7 +149,8 @@ def _one_setting(evidence: Evidence) -> Verdict:
     """Of the samplers of the table the one that passes both rules everywhere; else what stands against all."""
     samplers = [name for name in evidence.rows("robust_quality")["sampler"].unique() if name != "input"]
     found = [
-        everywhere({task: judged(_of_task(evidence, task), name) for task in CHAPTERS}) for name in samplers
+        everywhere({task: judged(_of_task(evidence, task), name) for task in profiles.RESTORATION})
+        for name in samplers
     ]
     return next((one for one in found if one.outcome == "reproduced"), None) or together(found)
 

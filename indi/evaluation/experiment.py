@@ -200,15 +200,16 @@ def measured_once(
         "sets": [name for name in map(metrics.resolve, set_names) if name not in metrics.missing(set_names)],
     }
 
-    asked: dict[str, Any] = {
-        "samplers": samplers,
-        "metric_names": metric_names,
-        "set_names": set_names,
-        "choosing": choosing,
-    }
-
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-        found = measure(trained, images, settings, **asked)
+        found = measure(
+            trained,
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
+        )
         return found.rows, found.sets
 
     rows, sets = kept(trained, rests_on, tables)
@@ -265,15 +266,17 @@ def sweep(
     started = time.perf_counter()
     trained, rows, sets = [], [], []
     missing: dict[str, str] = {}
-    asked: dict[str, Any] = {
-        "samplers": samplers,
-        "metric_names": metric_names,
-        "set_names": set_names,
-        "choosing": choosing,
-    }
     for variant in dict.fromkeys(wanted):
         trained.append(training.train(variant))
-        found = measure(trained[-1], images, settings, **asked)
+        found = measure(
+            trained[-1],
+            images,
+            settings,
+            samplers=samplers,
+            metric_names=metric_names,
+            set_names=set_names,
+            choosing=choosing,
+        )
         labels = _labels(variant, varied)
         rows.append(found.rows.assign(**labels))
         sets.append(found.sets.assign(**labels))

@@ -98,7 +98,7 @@ def difference_table(
 
 def sampler_planes(tasks: Mapping[str, Measured], columns: Sequence[str]) -> Figure:
     """Fig. 9: PSNR against perceptual metrics, a panel per task and metric, a curve per sampler."""
-    every = [(_named(task), found, name) for task, found in tasks.items() for name in columns]
+    every = [(profiles.words(task, task), found, name) for task, found in tasks.items() for name in columns]
     return _planes(every, max(2, len(columns)))  # with one metric, two tasks side by side
 
 
@@ -118,10 +118,6 @@ def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
     for axes, of_axes in points.items():
         number(axes, of_axes)
     return figure
-
-
-def _named(task: str) -> str:
-    return profiles.TASKS[task][1] if task in profiles.TASKS else task
 
 
 def _levels(found: Measured, names: Sequence[str]) -> pd.DataFrame:
@@ -151,7 +147,7 @@ def against_theory(tasks: Mapping[str, Measured]) -> Figure:
         rows += [(task, *key, found.mean("detail_ratio", key)) for key in keys]
     figure = over_steps(
         pd.DataFrame(rows, columns=["metric", "sampler", "steps", "mean"]),
-        {name: _named(name) for name in (model, *tasks)},
+        {name: profiles.words(name, name) for name in (model, *tasks)},
         right=1.0,
         columns=3,
         size=(3.0, 2.9),

@@ -26,7 +26,6 @@ from indi.data import datasets
 from indi.errors import InDIError, unknown
 from indi.evaluation import INPUT, metrics, protocols
 from indi.evaluation.measure import TRUTH
-from indi.figures.ledger import CHAPTERS as CHAPTERS
 from indi.figures.plots import middle
 from indi.files import writable
 from indi.records import provenance, results
@@ -81,10 +80,12 @@ def make(task: str, profile: str) -> Path:
         InDIError: no such task, no table or one that is stale, no model or another one than the table's, or a
             picture whose PSNR is not the stored one.
     """
-    if task not in CHAPTERS:
-        raise unknown("task", task, CHAPTERS)
+    if task not in profiles.RESTORATION:
+        raise unknown("task", task, profiles.RESTORATION)
     table = results.load(task, profile)
-    rerun = f"run its chapter first: indi run notebooks/{CHAPTERS[task]}.ipynb --profile {profile}"
+    rerun = (
+        f"run its chapter first: indi run notebooks/{profiles.TASKS[task].chapter}.ipynb --profile {profile}"
+    )
     if table.stale:
         raise InDIError(f"the table {task} of {profile} is stale ({', '.join(table.changes)}): {rerun}.")
     recipe = recipes.recipe(task, profile)
@@ -323,7 +324,7 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
     book = paths.root() / "book"
     front = book / "results" / "explorer.md"
     added: dict[Path, bytes] = {front: b"% The step explorer was not made under this profile.\n"}
-    for task, chapter in CHAPTERS.items():
+    for task in profiles.BY_CHAPTER:
         record = stored(task, profile)
         if record is None:
             continue
@@ -332,7 +333,7 @@ def pages(wanted: Mapping[Path, bytes], profile: str) -> dict[Path, bytes]:
             for path in sorted(folder(task, profile).iterdir())
         }
         current = _current(record)
-        page = book / "notebooks" / f"{chapter}.ipynb"
+        page = book / "notebooks" / f"{profiles.TASKS[task].chapter}.ipynb"
         if page in wanted:
             notebook = nbformat.reads(wanted[page].decode(), as_version=4)
             shown = _raw(fragment(record, "../")) if current else _OLD.format(_command(task, profile))
@@ -404,7 +405,7 @@ def fragment(record: Mapping[str, Any], base: str, front: bool = False) -> str:
         size += f", of which the middle {SIDE}×{SIDE} are shown"
     measured = ", ".join(m["in_full"] for m in record["metrics"] if m["in_full"] != m["label"])
     measured = f"In full, the perceptual metric is {measured}." if measured else ""
-    task = profiles.TASKS[record["task"]][1]
+    task = profiles.words(record["task"])
     return f"""<figure class="indi-explorer" data-base="{at}"{" data-front" if front else ""}>
 <div class="ex-still">
 {strip}

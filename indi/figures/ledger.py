@@ -30,9 +30,6 @@ _LOOK: dict[Outcome, tuple[str, str]] = {
     "inconclusive": ("≈", "#8a7a00"),
     "not tested": ("○", "#767676"),
 }
-TASKS = {task: profiles.TASKS[task][1] for task in profiles.RESTORATION}
-#: Task -> its chapter, in the order of the chapters.
-CHAPTERS = dict(sorted(((task, profiles.TASKS[task][0]) for task in TASKS), key=lambda item: item[1]))
 
 #: Figure, "*" being the task -> the claims whose evidence it shows; "<claim>/<task>" goes before "<claim>".
 _FIGURES = {
@@ -89,7 +86,7 @@ def sentences(entries: Sequence[Entry]) -> str:
             continue
         lines.append(f"- {title} ({group[0].claim.place}):")
         for entry in group:
-            task = TASKS.get(entry.claim.task, entry.claim.task)
+            task = profiles.words(entry.claim.task)
             lines.append(f"  - **{entry.verdict.outcome.capitalize()}:** {task}.{_here(entry)}")
     return "\n".join(lines)
 
@@ -133,8 +130,9 @@ def differences(entries: Sequence[Entry], page: str) -> str:
             if entry.verdict.outcome == outcome:
                 groups.setdefault((entry.claim.title, entry.caveat), []).append(entry)
         for (title, reason), group in groups.items():
-            tasks = [TASKS[entry.claim.task] for entry in group if entry.claim.task]
-            about = "all four tasks" if set(tasks) == set(TASKS.values()) else ", ".join(tasks)
+            tasks = [entry.claim.task for entry in group if entry.claim.task]
+            everywhere = set(tasks) == set(profiles.RESTORATION)
+            about = "all four tasks" if everywhere else ", ".join(map(profiles.words, tasks))
             of = f" ({about})" if tasks else ""
             said = why(reason, group[0].verdict.key if len(group) == 1 else None)
             link = f'<a href="{page}#{anchor(group[0])}">{html.escape(title)}</a>'
@@ -224,8 +222,8 @@ def overview(entries: Sequence[Entry], page: str = "") -> str:
             task: f'<a href="{page}#{anchor(entry)}">{badge(entry.verdict.outcome, narrow=True)}</a>{_below(entry)}'
             for task, entry in found.items()
         }
-        rows.append([html.escape(title), *(badges.get(task, "") for task in (*CHAPTERS, ""))])
-    grid = _table(["claim", *(TASKS[task] for task in CHAPTERS), "no single task"], rows)
+        rows.append([html.escape(title), *(badges.get(task, "") for task in (*profiles.BY_CHAPTER, ""))])
+    grid = _table(["claim", *map(profiles.words, profiles.BY_CHAPTER), "no single task"], rows)
     return f'<div class="indi-wide indi-grid" tabindex="0">{grid}</div>'
 
 
@@ -282,7 +280,7 @@ def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | 
 
 def _card(entry: Entry, profile: str, places: Mapping[str, str]) -> str:
     claim, verdict = entry.claim, entry.verdict
-    task = f" ({TASKS.get(claim.task, claim.task)})" if claim.task else ""
+    task = f" ({profiles.words(claim.task)})" if claim.task else ""
     task += ", a claim of ours" if claim.place == OURS else ""
     words = html.escape(claim.words)
     if claim.place == OURS:

@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -34,12 +34,15 @@ from indi.errors import InDIError
 from indi.files import replacing
 from indi.records import forms, provenance
 
-if TYPE_CHECKING:
-    from indi.training.store import Trained
-
 MEASURED = "%.9g"
 """How measured values are stored: more digits than float32 has, half of what a float64 prints. Exact ones
 are stored in full, for their errors are of the last digits."""
+
+
+class Recorded(Protocol):
+    """A training, as far as it is known here: it gives its record."""
+
+    def record(self) -> dict[str, Any]: ...
 
 
 BESIDE = ("floor", "resamples")
@@ -175,7 +178,7 @@ def save(
     *,
     notebook: str,
     seed: int | None = None,
-    trained: Sequence[Trained | Mapping[str, Any]] = (),
+    trained: Sequence[Recorded | Mapping[str, Any]] = (),
     data: str | None = None,
     seconds: float | None = None,
     rooms: Sequence[str] | None = None,

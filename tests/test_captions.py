@@ -9,8 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from indi.book import captions
-from indi.book import figure_links as pages
+from indi.book import captions, figure_links
 from indi.book import run as runner
 from indi.records import results
 
@@ -36,7 +35,7 @@ def test_links_point_to_the_stored_figure_and_the_book_shows_it(figures: Path) -
     page = nbformat.v4.new_notebook(
         cells=[cell('_ = results.save_figure("steps", figure, profile)', "<svg>drawn</svg>")]
     )
-    pages.link_figures(page, figures)
+    figure_links.link_figures(page, figures)
     nbformat.validate(page)
     data = page.cells[0].outputs[0].data
     assert dict(data) == {"text/markdown": "![steps](../figures/steps.svg)"}
@@ -58,13 +57,13 @@ def test_links_point_to_the_stored_figure_and_the_book_shows_it(figures: Path) -
 )
 def test_what_cannot_be_told_apart_stays_as_it_was_drawn(figures: Path, source: str) -> None:
     page = nbformat.v4.new_notebook(cells=[cell(source, "<svg>drawn</svg>")])
-    pages.link_figures(page, figures)
+    figure_links.link_figures(page, figures)
     assert page.cells[0].outputs[0].data["image/svg+xml"] == "<svg>drawn</svg>"
 
 
 def test_a_link_without_its_figure_stays_a_link(figures: Path) -> None:
     page = nbformat.v4.new_notebook(cells=[cell('save_figure("steps", figure, profile)', "<svg/>")])
-    pages.link_figures(page, figures)
+    figure_links.link_figures(page, figures)
     (figures / "steps.svg").unlink()
     captions.put(page, "04_jpeg", "smoke", figures)
     assert "text/markdown" in page.cells[0].outputs[0].data
@@ -76,7 +75,7 @@ def test_every_figure_of_the_chapters_has_a_caption_and_every_caption_a_figure()
         for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
         for one in nbformat.read(path, as_version=4).cells
         if one.cell_type == "code"
-        for name in pages._SAVED.findall(one.source)
+        for name in figure_links._SAVED.findall(one.source)
     } | {name for names in captions._IN_A_LOOP.values() for name in names}
     assert {name for name in saved if captions.entry(name) is None} == set()
     known = captions.registry()["figure"]

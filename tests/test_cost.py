@@ -5,18 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from indi.training import cost as plan
-from indi.training import recipes
+from indi.training import cost, recipes
 from indi.training.recipes import network_of
 
 
 def test_paper_jpeg_from_published_counts() -> None:
-    cost = plan.cost(recipes.recipe("jpeg", "paper"))
-    assert cost.parameters == 33_573_059
-    assert cost.images == 512_000_000
-    assert cost.flops == pytest.approx(3 * 99.3e9 * 512e6, rel=1e-3)
-    assert cost.seconds(1e15) == pytest.approx(cost.flops / 1e15)
-    assert cost.memory(2) - cost.memory(1) == cost.activation_bytes
+    found = cost.cost(recipes.recipe("jpeg", "paper"))
+    assert found.parameters == 33_573_059
+    assert found.images == 512_000_000
+    assert found.flops == pytest.approx(3 * 99.3e9 * 512e6, rel=1e-3)
+    assert found.seconds(1e15) == pytest.approx(found.flops / 1e15)
+    assert found.memory(2) - found.memory(1) == found.activation_bytes
 
 
 def test_activations_are_what_autograd_keeps() -> None:
@@ -34,11 +33,11 @@ def test_activations_are_what_autograd_keeps() -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         result = network(torch.rand(1, 3, recipe.crop, recipe.crop), torch.rand(1))
-    assert plan.cost(recipe).activation_bytes == pytest.approx(sum(held.values()), rel=0.2)
+    assert cost.cost(recipe).activation_bytes == pytest.approx(sum(held.values()), rel=0.2)
     del result
 
 
 def test_conditional_ddpm_has_six_input_channels() -> None:
-    cost = plan.cost(recipes.conditional(recipes.recipe("motion", "paper")))
-    assert cost.parameters == 27_678_851
-    assert cost.activation_bytes > 0
+    found = cost.cost(recipes.conditional(recipes.recipe("motion", "paper")))
+    assert found.parameters == 27_678_851
+    assert found.activation_bytes > 0

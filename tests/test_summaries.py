@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from indi import claims
-from indi.book import boxes, captions
+from indi.book import boxes, captions, summaries
 from indi.book import build as book
 from indi.book import run as runner
-from indi.book import summaries as findings
 from indi.claims.evidence import Number
 from indi.figures import ledger
 from indi.records import results
@@ -45,7 +44,7 @@ def measured(project: Path) -> Path:
 
 
 def test_in_short_states_the_changes_with_two_digits(measured: Path) -> None:
-    said = findings.in_short("04_jpeg", "laptop", claims.judge("laptop"))
+    said = summaries.in_short("04_jpeg", "laptop", claims.judge("laptop"))
     # one step against the input, the best number of steps against one, and naive against InDI at the most
     for number in ("rises by 3.0 dB", "With 5 steps", "falls by 0.50 dB", "0.30 to 0.25", "3.0 dB less"):
         assert number in said
@@ -75,8 +74,8 @@ def test_verdicts_on_fewer_images_than_the_chapters_are_counted_apart() -> None:
         verdict = claims.Verdict("reproduced", "", numbers)
         return claims.Entry(claims.CLAIMS[0], verdict, "fresh", (), (), ())
 
-    assert findings._how_many_rest([entry(100), entry(), entry(100, 100)], 100) == "all this rests"
-    said = findings._how_many_rest([entry(100), entry(32, 100), entry(64), entry()], 100)
+    assert summaries._how_many_rest([entry(100), entry(), entry(100, 100)], 100) == "all this rests"
+    said = summaries._how_many_rest([entry(100), entry(32, 100), entry(64), entry()], 100)
     assert "2 rest on other runs with fewer images (32 to 64) and 1" in said
 
 
@@ -87,12 +86,12 @@ def test_two_significant_digits() -> None:
 
 def test_a_chapter_without_results_has_no_numbers(project: Path) -> None:
     entries = claims.judge("laptop")
-    assert findings.in_short("05_motion", "laptop", entries) == ""
-    assert findings.in_short("12_conditional_ddpm", "laptop", entries) == ""
+    assert summaries.in_short("05_motion", "laptop", entries) == ""
+    assert summaries.in_short("12_conditional_ddpm", "laptop", entries) == ""
 
 
 def test_the_overview_has_a_row_per_measured_task(measured: Path) -> None:
-    said = findings.overview("laptop", claims.judge("laptop")).replace("\u00a0", " ")
+    said = summaries.overview("laptop", claims.judge("laptop")).replace("\u00a0", " ")
     (row,) = [line for line in said.splitlines() if line.startswith("| {doc}")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     change = ["-0.5 [-0.5, -0.5]", "-0.05 [-0.05, -0.05]"]
@@ -102,7 +101,7 @@ def test_the_overview_has_a_row_per_measured_task(measured: Path) -> None:
 def test_the_front_page_counts_the_tasks_of_each_finding(measured: Path) -> None:
     """One task of four was measured, and is for the first two findings; nothing in it gets worse."""
     entries = claims.judge("laptop")
-    first, second, third = findings.front("laptop", entries).split("\n- ")
+    first, second, third = summaries.front("laptop", entries).split("\n- ")
     assert first.count("1 of 4 tasks") == 2
     assert second.count("0 of 4 tasks") == 2
     assert f"{len(entries)} verdicts on " in third

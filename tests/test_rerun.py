@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from indi import paths
-from indi.book import rerun as reuse
+from indi.book import rerun
 from indi.book import run as runner
 from indi.errors import InDIError
 from indi.records import provenance
@@ -66,32 +66,32 @@ def published(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_chapters_whose_trainings_are_not_here_are_kept(published: Path) -> None:
-    assert reuse.kept("laptop") == ["04_jpeg", "11_noise"]
+    assert rerun.kept("laptop") == ["04_jpeg", "11_noise"]
 
     complete(published / "models" / f"jpeg-{recipes.recipe_hash(JPEG)}")
-    assert reuse.kept("laptop") == ["11_noise"]
+    assert rerun.kept("laptop") == ["11_noise"]
     complete(run_folder(NOISE[0]))
-    assert reuse.kept("laptop") == [], "where one is at hand, the other is trained"
+    assert rerun.kept("laptop") == [], "where one is at hand, the other is trained"
     (run_folder(NOISE[0]) / "done.json").unlink()
-    assert reuse.kept("laptop") == ["11_noise"], "an unfinished training is none"
+    assert rerun.kept("laptop") == ["11_noise"], "an unfinished training is none"
 
 
 def test_what_was_not_executed_is_not_kept(published: Path) -> None:
     runner.executed_path("11_noise", "laptop").unlink()
-    assert reuse.kept("laptop") == ["04_jpeg"]
+    assert rerun.kept("laptop") == ["04_jpeg"]
 
 
 def test_nothing_is_kept_when_all_is_to_be_trained(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INDI_RETRAIN", "1")
-    assert reuse.kept("laptop") == []
+    assert rerun.kept("laptop") == []
     monkeypatch.setenv("INDI_RETRAIN", "")  # as make exports it
-    assert reuse.kept("laptop") == ["04_jpeg", "11_noise"]
+    assert rerun.kept("laptop") == ["04_jpeg", "11_noise"]
 
 
 def test_nothing_is_kept_under_smoke(project: Path) -> None:
     finish("04_jpeg", "smoke")
     record("jpeg", "04_jpeg", recipes.recipe("jpeg", "smoke"), profile="smoke")
-    assert reuse.kept("smoke") == []
+    assert rerun.kept("smoke") == []
 
 
 @pytest.mark.parametrize("changes", [{"a_field_of_later": 1}, {"p_t": "of_later"}])
@@ -99,14 +99,14 @@ def test_a_recipe_of_other_code_is_not_trained_here(published: Path, changes: di
     for recipe in (JPEG, *NOISE):
         complete(run_folder(recipe))
     record("noise", "11_noise", *NOISE, **changes)
-    assert reuse.kept("laptop") == ["11_noise"]
+    assert rerun.kept("laptop") == ["11_noise"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"notebook": "04_jpeg", "trainings": [{}]}'])
 def test_a_damaged_record_is_named(published: Path, content: str) -> None:
     (published / "tables" / "jpeg.json").write_text(content)
     with pytest.raises(InDIError, match=r"jpeg\.json is not a provenance record"):
-        reuse.kept("laptop")
+        rerun.kept("laptop")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="Snakemake needs bash")
