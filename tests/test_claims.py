@@ -21,7 +21,19 @@ from scipy import stats
 
 from indi import claims, paths
 from indi.book import summaries
-from indi.claims import CLAIMS, Evidence, Measured, Number, changes, decide, exact, report, steps, trainings
+from indi.claims import (
+    CLAIMS,
+    Evidence,
+    Measured,
+    Number,
+    changes,
+    decide,
+    exact,
+    report,
+    robust,
+    steps,
+    trainings,
+)
 from indi.claims.evidence import NO_RESAMPLES, collect, spread
 from indi.cli import main
 from indi.errors import InDIError
@@ -1066,8 +1078,8 @@ def test_the_page_shows_every_claim(stored: Path) -> None:
     page = ledger.overview(entries) + ledger.details(entries, "smoke")
     linked = set(re.findall('href="#([^"]+)"', page))
     assert linked == set(re.findall('id="([^"]+)"', page))
-    assert len(linked) == len(CLAIMS)
-    for claim in CLAIMS:
+    assert len(linked) == len(CLAIMS) + len(robust.CLAIMS)
+    for claim in (*CLAIMS, *robust.CLAIMS):
         assert (f"“{html.escape(claim.words)}”" in page) == claim.quoted
         assert html.escape(claim.words) in page
         assert html.escape(claim.test) in page

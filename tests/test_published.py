@@ -11,11 +11,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from indi import claims, paths
+from indi import claims, paths, profiles
 from indi.book import build as book
 from indi.book import run as runner
 from indi.book import summaries
-from indi.claims import Entry
+from indi.claims import Entry, robust
 from indi.models import card
 from indi.records import results
 from indi.training import load, recipes
@@ -145,3 +145,26 @@ def test_every_chapter_with_claims_shows_them_at_its_end(
 
 def test_the_results_are_those_of_this_checkout() -> None:
     assert paths.results("laptop") == LAPTOP
+
+
+def test_our_claims_say_what_chapter_16_says() -> None:
+    said = results.load("robust_verdicts", "laptop").rows
+    words = {
+        "reproduced": "holds",
+        "not reproduced": "fails",
+        "inconclusive": "open",
+        "not tested": "not tested",
+    }
+    methods = {
+        "keeps": ("InDI", "(a)"),
+        "cold-keeps": ("Cold Diffusion", "(a)"),
+        "cold-half": ("Cold Diffusion", "(b)"),
+    }
+    for entry in claims.judge("laptop", robust.CLAIMS):
+        name, _, task = entry.claim.id.partition("/")
+        if name in methods:
+            method, rule = methods[name]
+            of_task = said["task"].map(profiles.TASKS[task].words.startswith)
+            row = said[(said["method"] == method) & of_task]
+            (column,) = [column for column in said if column.startswith(rule)]
+            assert row[column].item().startswith(words[entry.verdict.outcome])

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from indi.claims import Measured, robust
+from indi import profiles
+from indi.claims import Evidence, Measured, robust
 from indi.claims.evidence import NotTested, Verdict
+from indi.records.results import Table
 
 LPIPS = "lpips_squeeze"
 
@@ -101,3 +103,21 @@ def test_one_failure_fails_everywhere() -> None:
         == "not reproduced"
     )
     assert robust.everywhere({"x": {"a": good, "b": unknown}}).outcome == "inconclusive"
+
+
+def test_our_claims_are_judged_by_these_rules() -> None:
+    """InDI falls again on one task, Cold Diffusion on none; InDI is best at 20 and Cold Diffusion as good at 10."""
+    indi = {("indi", 1): level(0.25), ("indi", 20): level(0.2)}
+    cold = {(robust._COLD, 10): level(0.201), (robust._COLD, 500): level(0.19)}
+    tables = [
+        rows({**indi, **cold, ("indi", 500): level(0.25 if task == "jpeg" else 0.2004)}).rows.assign(
+            task=task
+        )
+        for task in profiles.RESTORATION
+    ]
+    evidence = Evidence("laptop", {"robust_quality": Table(pd.concat(tables), {}, ())}, {})
+    found = {
+        claim.id: claim.rule(evidence).outcome for claim in robust.CLAIMS if "robust_quality" in claim.tables
+    }
+    assert [claim for claim, outcome in found.items() if outcome != "reproduced"] == ["keeps/jpeg"]
+    assert found["one-setting"] == "reproduced"
