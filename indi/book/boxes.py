@@ -12,13 +12,14 @@ from collections.abc import Callable
 import pandas as pd
 
 from indi import evaluation, profiles
+from indi.claims import robust
 from indi.claims.evidence import MARGINS, Measured, NotTested, collect
 from indi.claims.steps import curve
 from indi.claims.trainings import unfair
 from indi.errors import InDIError
 from indi.evaluation import INPUT, metrics, real_blur
 from indi.evaluation.metrics.intervals import FEWEST_IMAGES
-from indi.figures import LOOKS, SAMPLER_LABELS, beyond, perception
+from indi.figures import LOOKS, SAMPLER_LABELS, beyond, capital, perception
 from indi.records import results
 from indi.records.results import Table
 from indi.training.recipes import PAPER
@@ -391,14 +392,17 @@ def _choices(rows: pd.DataFrame, profile: str) -> list[str]:
         low, high = (found.low, found.high) if _higher(metric) else (-found.high, -found.low)
         word = "better" if low > 0 else "worse" if high < 0 else "not told apart"
         said[word].append(f"*{choice}* ({found.mean:+.2g})")
-    words = [f"{word} with {', '.join(names)}" for word, names in said.items() if names]
+    better, worse, open_ = (len(names) or "none" for names in said.values())
+    listed = "; ".join(f"{word}: {', '.join(names)}" for word, names in said.items() if names)
     return [
-        f"Against the network of this book, {label(metric)} at N = {most} ({_way(metric)}) is {'; '.join(words)}."
+        f"Of {sum(map(len, said.values()))} other choices, {label(metric)} at N = {most} is better with {better}, "
+        f"worse with {worse} and not told apart from the choice of this book with {open_}.",
+        f"{capital(listed)} ({_way(metric)}).",
     ]
 
 
 def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
-    """Chapter 16: on how many tasks each sampler passed both rules."""
+    """Chapter 16: on how many tasks each sampler passed both rules, and what explains the fall."""
     rules = [column for column in verdicts if column.startswith("(")]
     if verdicts[rules].apply(lambda column: column.str.startswith("not judged")).to_numpy().all():
         return []
@@ -417,7 +421,43 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
         "stays the default."
     )
     meaning = "quality lasts up to the largest N; half the calls of InDI's best N are enough"
-    return [answer, f"Number of tasks on which both rules hold ({meaning}): {each}."]
+    said = [
+        answer,
+        f"Number of tasks on which both rules hold ({meaning}): {each}.{_generation_falls(profile)}",
+    ]
+    return said + _own_states(profile)
+
+
+def _generation_falls(profile: str) -> str:
+    """A sentence, with a blank before it: whether generation loses quality by rule (d); "" where not known."""
+    if (sets := load("robust_generation", profile)) is None:
+        return ""
+    try:
+        outcome = robust.generates_as_well(sets.rows, "indi").outcome
+    except NotTested:
+        return ""
+    words = {"reproduced": "keeps", "not reproduced": "does not keep"}
+    most = sets.rows["steps"].max()
+    does = words.get(outcome, "may or may not keep")
+    return f" When it generates faces, InDI {does} its best distance up to {most} steps."
+
+
+def _own_states(profile: str) -> list[str]:
+    """What explains the fall: near t = 0, blocks of F for JPEG and power of the state for 4x super-resolution."""
+    if (table := load("robust_states", profile)) is None:
+        return []
+    rows = table.rows[table.rows["t"] == table.rows["t"].min()]
+    mean = rows.groupby(["task", "quantity", "octave", "steps"])[["forward", "own"]].mean()
+    few, many = int(rows["steps"].min()), int(rows["steps"].max())
+    blocks = mean.loc["jpeg", "blocks of F", -1, many]
+    power = mean.loc["super_resolution", "power of x_t", 0]
+    left = [f"{power['own'][n] / power['forward'][n]:.0%}" for n in (few, many)]
+    return [
+        f"Near the end (t = {rows['t'].iloc[0]:g}), the predictions for JPEG have a blockiness of {blocks['own']:.2f} "
+        f"on the sampler's own states and of {blocks['forward']:.2f} on states as in training (1 is right). For 4× "
+        f"super-resolution the own state has {left[0]} of the right power in the top octave after {few} steps, and "
+        f"{left[1]} after {many}."
+    ]
 
 
 def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:
@@ -461,7 +501,10 @@ _SAY: dict[str, tuple[Callable[[pd.DataFrame, str], list[str]], tuple[str, ...]]
     "12_conditional_ddpm": (_ddpm, ("conditional_ddpm",)),
     "14_beyond": (_alternatives, ("beyond_comparisons", "beyond")),
     "15_open_choices": (_choices, ("open_choices",)),
-    "16_why_quality_falls": (_robust, ("robust_verdicts", "robust_quality")),
+    "16_why_quality_falls": (
+        _robust,
+        ("robust_verdicts", "robust_quality", "robust_states", "robust_generation"),
+    ),
     "17_scale": (_scaled, ("scale_effects", "scale_fits")),
 }
 #: Chapter -> the tables that its box links.

@@ -254,9 +254,10 @@ def stopped(times: Sequence[float] | np.ndarray, stop: float) -> np.ndarray:
 anchored = family(lam=0.8, stop=0.2)
 """A fifth of each step is anchored at the start, and the times lie in [0.2, 1].
 
-Ours, not the paper's. In the first run of chapter 16 it had the best LPIPS of all candidates on the worst of four
-tasks, on training images, but lost more PSNR than that chapter's choice allows. `indi` is the default. Its gain in
-the Gaussian model is `closed_form.family_gain(0.8, n, s, sigma, 0.2)`; it leaves too little variance.
+Ours, not the paper's, and no run of chapter 16 chose it: with shorter trainings it had the best LPIPS of all
+candidates on the worst of four tasks, but lost more PSNR than is allowed; with longer ones InDI was as good. `indi`
+is the default. Its gain in the Gaussian model is `closed_form.family_gain(0.8, n, s, sigma, 0.2)`; it leaves too
+little variance.
 """
 
 SAMPLERS: dict[str, Sampler] = {"indi": indi, "naive": naive, "cold_diffusion": cold_diffusion}
