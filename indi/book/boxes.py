@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from indi import evaluation, profiles
+from indi import claims, evaluation, profiles
 from indi.claims import robust
 from indi.claims.evidence import MARGINS, Measured, NotTested, collect
 from indi.claims.steps import curve
@@ -430,16 +430,14 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
 
 def _generation_falls(profile: str) -> str:
     """A sentence, with a blank before it: whether generation loses quality by rule (d); "" where not known."""
-    if (sets := load("robust_generation", profile)) is None:
+    (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == "keeps-generating"])
+    words = {"reproduced": "keeps", "not reproduced": "does not keep", "inconclusive": "may or may not keep"}
+    if entry.verdict.outcome not in words:
         return ""
-    try:
-        outcome = robust.generates_as_well(sets.rows, "indi").outcome
-    except NotTested:
-        return ""
-    words = {"reproduced": "keeps", "not reproduced": "does not keep"}
-    most = sets.rows["steps"].max()
-    does = words.get(outcome, "may or may not keep")
-    return f" When it generates faces, InDI {does} its best distance up to {most} steps."
+    table = load("robust_generation", profile)
+    most = table.rows["steps"].max() if table else 0
+    does = words[entry.verdict.outcome]
+    return f" When it generates faces, InDI {does} its best Fréchet distance up to {most} steps."
 
 
 def _own_states(profile: str) -> list[str]:

@@ -13,10 +13,11 @@ from functools import partial
 import pandas as pd
 
 from indi import profiles
-from indi.claims.decide import every, not_worse, together
+from indi.claims.decide import every, not_worse
 from indi.claims.evidence import MARGINS, Evidence, Key, Measured, NotTested, Number, Verdict
 from indi.claims.ledger import OURS, Claim
-from indi.claims.steps import COLUMNS, curve
+from indi.claims.steps import COLUMNS, curve, with_resamples
+from indi.evaluation import INPUT
 
 #: How much worse than at its own best a sampler may be with its largest number of steps. LPIPS has 0.001 to
 #: lose; blocks and spectrum, which clean images have right, may be off by so much more than at the best.
@@ -116,6 +117,7 @@ def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Num
 
 #: The samplers of our claims as the tables name them; chapter 16 always compares these two.
 _INDI, _COLD = "indi", "λ = 0, τ = 0"
+_NAMES = {_INDI: "InDI", _COLD: "Cold Diffusion"}
 
 
 def _of_task(evidence: Evidence, task: str) -> Measured:
@@ -146,13 +148,26 @@ def _per_task(
 
 
 def _one_setting(evidence: Evidence) -> Verdict:
-    """Of the samplers of the table the one that passes both rules everywhere; else what stands against all."""
-    samplers = [name for name in evidence.rows("robust_quality")["sampler"].unique() if name != "input"]
-    found = [
-        everywhere({task: judged(_of_task(evidence, task), name) for task in profiles.RESTORATION})
+    """Whether one of the table's samplers passes both rules on all tasks; the reason counts the tasks of each."""
+    samplers = [name for name in evidence.rows("robust_quality")["sampler"].unique() if name != INPUT]
+    found = {
+        name: {task: judged(_of_task(evidence, task), name) for task in profiles.RESTORATION}
         for name in samplers
-    ]
-    return next((one for one in found if one.outcome == "reproduced"), None) or together(found)
+    }
+    whole = {name: everywhere(by_task) for name, by_task in found.items()}
+    if passed := next((one for one in whole.values() if one.outcome == "reproduced"), None):
+        return passed
+    passes = {
+        name: sum(all(part.outcome == "reproduced" for part in parts.values()) for parts in by_task.values())
+        for name, by_task in found.items()
+    }
+    numbers = tuple(number for one in whole.values() for number in one.numbers)
+    failed = all(one.outcome == "not reproduced" for one in whole.values())
+    said = ", ".join(
+        f"{_NAMES.get(name, name)} passes on {count} of {len(found[name])} tasks"
+        for name, count in passes.items()
+    )
+    return Verdict("not reproduced" if failed else "inconclusive", said, numbers)
 
 
 _KEEPS = (
@@ -208,10 +223,11 @@ CLAIMS: tuple[Claim, ...] = (
         OURS,
         "Rule (d) of chapter 16. Reproduced if the Fréchet distance at the largest N is above that of the best N by "
         f"less than {KEPT_DISTANCE:.0%} of it; not reproduced if by more.",
-        lambda evidence: generates_as_well(evidence.rows("robust_generation"), _INDI),
+        lambda evidence: generates_as_well(with_resamples(evidence, "robust_generation"), _INDI),
         ("robust_generation",),
         "16_why_quality_falls",
         quoted=False,
+        also=("robust_generation_resamples",),
     ),
 )
 """Our own claims, one entry each; `claims.judge(profile, robust.CLAIMS)` judges them."""

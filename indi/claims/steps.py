@@ -47,13 +47,17 @@ def measured(evidence: Evidence, name: str) -> Measured:
 
 
 def sets_of(evidence: Evidence, name: str) -> pd.DataFrame | None:
-    """The table <name>_sets, with the columns of <name>_sets_resamples where that is there."""
-    sets, beside = (evidence.tables.get(f"{name}_sets{part}") for part in ("", "_resamples"))
-    if sets is None or beside is None:
-        return None if sets is None else sets.rows
-    keys = [column for column in beside.rows if column in sets.rows]
-    joined = sets.rows.merge(beside.rows, on=keys, how="left", validate="one_to_one")
-    return joined.fillna({"resamples": ""})
+    """The table <name>_sets with its resamples; None where it is not there."""
+    return with_resamples(evidence, f"{name}_sets") if f"{name}_sets" in evidence.tables else None
+
+
+def with_resamples(evidence: Evidence, name: str) -> pd.DataFrame:
+    """A table of distances between sets (NotTested: there is none), with the columns of <name>_resamples, if there."""
+    rows = evidence.rows(name)
+    if (beside := evidence.tables.get(f"{name}_resamples")) is None:
+        return rows
+    keys = [column for column in beside.rows if column in rows]
+    return rows.merge(beside.rows, on=keys, how="left", validate="one_to_one").fillna({"resamples": ""})
 
 
 def by_metric(
