@@ -423,13 +423,13 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     meaning = "quality lasts up to the largest N; half the calls of InDI's best N are enough"
     said = [
         answer,
-        f"Number of tasks on which both rules hold ({meaning}): {each}.{_generation_falls(profile)}",
+        f"Number of tasks on which both rules hold ({meaning}): {each}{_generation_falls(profile)}.",
     ]
     return said + _own_states(profile)
 
 
 def _generation_falls(profile: str) -> str:
-    """A sentence, with a blank before it: whether generation loses quality by rule (d); "" where not known."""
+    """The end of a sentence: whether generation loses quality by rule (d); "" where not known."""
     (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == "keeps-generating"])
     words = {"reproduced": "keeps", "not reproduced": "does not keep", "inconclusive": "may or may not keep"}
     if entry.verdict.outcome not in words:
@@ -437,7 +437,7 @@ def _generation_falls(profile: str) -> str:
     table = load("robust_generation", profile)
     most = table.rows["steps"].max() if table else 0
     does = words[entry.verdict.outcome]
-    return f" When it generates faces, InDI {does} its best Fréchet distance up to {most} steps."
+    return f"; in generation InDI {does} its best Fréchet distance up to {most} steps"
 
 
 def _own_states(profile: str) -> list[str]:
@@ -452,7 +452,7 @@ def _own_states(profile: str) -> list[str]:
     left = [f"{power['own'][n] / power['forward'][n]:.0%}" for n in (few, many)]
     return [
         f"Near the end (t = {rows['t'].iloc[0]:g}), the predictions for JPEG have a blockiness of {blocks['own']:.2f} "
-        f"on the sampler's own states and of {blocks['forward']:.2f} on states as in training (1 is right). For 4× "
+        f"on the sampler's own states and of {blocks['forward']:.2f} on states as in training (1 is right); for 4× "
         f"super-resolution the own state has {left[0]} of the right power in the top octave after {few} steps, and "
         f"{left[1]} after {many}."
     ]
@@ -501,7 +501,7 @@ _SAY: dict[str, tuple[Callable[[pd.DataFrame, str], list[str]], tuple[str, ...]]
     "15_open_choices": (_choices, ("open_choices",)),
     "16_why_quality_falls": (
         _robust,
-        ("robust_verdicts", "robust_quality", "robust_states", "robust_generation"),
+        ("robust_verdicts", "robust_quality", "robust_generation"),
     ),
     "17_scale": (_scaled, ("scale_effects", "scale_fits")),
 }

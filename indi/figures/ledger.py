@@ -321,10 +321,11 @@ def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
     """Links to the section, figure, table and data that a verdict rests on."""
     claim = entry.claim
     figure = f"figure-{figure_of(entry)}".replace("_", "-")
-    if section := places.get(f"section of {figure}"):
-        listed = [f'<a href="{section}">section</a>']
-    else:
-        listed = [f'<a href="{claim.chapter}.html">chapter</a>']
+    shown = [figure, *(f"table-{name}".replace("_", "-") for name in claim.tables)]
+    sections = [found for mark in shown if (found := places.get(f"section of {mark}"))]
+    listed = [
+        f'<a href="{sections[0]}">section</a>' if sections else f'<a href="{claim.chapter}.html">chapter</a>'
+    ]
     if place := places.get(figure):
         listed.append(f'<a href="{place}#{figure}">figure</a>')
     stored = [name for name in claim.tables if f"data of {name}" in places]
