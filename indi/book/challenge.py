@@ -131,8 +131,8 @@ def _compute(profile: str, notebooks: Sequence[str], tables: Sequence[Table | No
         f"{len(runs)} chapters took {wall:.1f} hours on {'; '.join(machines)}: at most "
         f"**{hours:.1f} core-hours**, their short trainings included. The longest is `{longest.notebook}`, "
         f"{longest.seconds / 60:.0f} minutes.",
-        "What a run found measured already by an earlier one, in chapters 9 and 16, is not counted; README.md says what "
-        "these take from nothing.",
+        "What a run found measured already by an earlier one, in chapters 9 and 16, is not counted; README.md says "
+        "what these take from nothing.",
     ]
     if trained:
         lines.append(
