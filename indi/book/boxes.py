@@ -431,14 +431,13 @@ _LEFT = {"open": "open", "fails": "lost", "not": "not tested"}
 
 def _generation_falls(profile: str) -> str:
     """The end of a sentence: whether generation loses quality by rule (d); "" where not known."""
+    if (table := load("robust_generation", profile)) is None:
+        return ""
     (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == "keeps-generating"])
     words = {"reproduced": "keeps", "not reproduced": "does not keep", "inconclusive": "may or may not keep"}
-    if entry.verdict.outcome not in words:
+    if (does := words.get(entry.verdict.outcome)) is None:
         return ""
-    table = load("robust_generation", profile)
-    most = table.rows["steps"].max() if table else 0
-    does = words[entry.verdict.outcome]
-    return f"; in generation it {does} its best Fréchet distance up to {most} steps"
+    return f"; in generation it {does} its best Fréchet distance up to {table.rows['steps'].max()} steps"
 
 
 def _own_states(profile: str) -> list[str]:

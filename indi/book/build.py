@@ -166,7 +166,7 @@ def assemble(profile: str) -> None:
     # Here, because they bring torch, which the Snakefile's other uses of this module do not need.
     from indi import claims
     from indi.book import captions, challenge, summaries
-    from indi.claims import report
+    from indi.claims import report, robust
     from indi.figures import explorer, tables
     from indi.records import results as store
 
@@ -180,8 +180,9 @@ def assemble(profile: str) -> None:
         if (executed := runner.executed_path(source.stem, profile)).is_file()
     }
     if claims_page := made.get(report.NOTEBOOK):
-        # once more, now that it is known where the evidence stands
-        summaries.render(claims_page, report.NOTEBOOK, profile, entries, captions.places(made, profile))
+        # once more, now that it is known where the evidence stands; no count of the ledger has our own claims
+        cards = [*entries, *claims.judge(profile, robust.CLAIMS)]
+        summaries.render(claims_page, report.NOTEBOOK, profile, cards, captions.places(made, profile))
     wanted: dict[Path, bytes] = {}
     for source in notebooks():
         page = made.get(source.stem) or _placeholder(source, profile)

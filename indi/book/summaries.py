@@ -52,7 +52,7 @@ def render(
 
     Args:
         page: the executed notebook, whose name is `notebook`, e.g. "04_jpeg".
-        entries: the whole ledger, as `claims.judge` gives it; so everywhere here.
+        entries: the whole ledger, as `claims.judge` gives it; so everywhere here. With `places`, those of the cards.
         places: where evidence stands in the book, see `captions.places`; then only the cards of the claims' page,
             which link to it, are put in: its tables have their captions already.
     """

@@ -119,6 +119,8 @@ def _worse(found: Measured, metric: str, a: Key, b: Key, family: int = 1) -> Num
 _INDI, _COLD = "indi", "λ = 0, τ = 0"
 _NAMES = {_INDI: "InDI", _COLD: "Cold Diffusion"}
 
+_claim = partial(Claim, place=OURS, chapter="16_why_quality_falls", quoted=False)
+
 
 def _of_task(evidence: Evidence, task: str) -> Measured:
     rows = evidence.rows("robust_quality")
@@ -132,16 +134,13 @@ def _per_task(
         return rule(_of_task(evidence, task), sampler)
 
     return [
-        Claim(
-            f"{name}/{task}",
-            title,
-            words,
-            OURS,
-            test,
-            partial(judge, task=task),
-            ("robust_quality",),
-            "16_why_quality_falls",
-            quoted=False,
+        _claim(
+            id=f"{name}/{task}",
+            title=title,
+            words=words,
+            test=test,
+            rule=partial(judge, task=task),
+            tables=("robust_quality",),
         )
         for task in profiles.RESTORATION
     ]
@@ -149,25 +148,22 @@ def _per_task(
 
 def _one_setting(evidence: Evidence) -> Verdict:
     """Whether one of the table's samplers passes both rules on all tasks; the reason counts the tasks of each."""
-    samplers = [name for name in evidence.rows("robust_quality")["sampler"].unique() if name != INPUT]
-    found = {
-        name: {task: judged(_of_task(evidence, task), name) for task in profiles.RESTORATION}
-        for name in samplers
-    }
-    whole = {name: everywhere(by_task) for name, by_task in found.items()}
-    if passed := next((one for one in whole.values() if one.outcome == "reproduced"), None):
-        return passed
-    passes = {
-        name: sum(all(part.outcome == "reproduced" for part in parts.values()) for parts in by_task.values())
-        for name, by_task in found.items()
-    }
-    numbers = tuple(number for one in whole.values() for number in one.numbers)
-    failed = all(one.outcome == "not reproduced" for one in whole.values())
-    said = ", ".join(
-        f"{_NAMES.get(name, name)} passes on {count} of {len(found[name])} tasks"
-        for name, count in passes.items()
-    )
-    return Verdict("not reproduced" if failed else "inconclusive", said, numbers)
+    found, said = [], []
+    for name in evidence.rows("robust_quality")["sampler"].unique():
+        if name == INPUT:
+            continue
+        by_task = {task: judged(_of_task(evidence, task), name) for task in profiles.RESTORATION}
+        whole = everywhere(by_task)
+        if whole.outcome == "reproduced":
+            return whole
+        found.append(whole)
+        passed = sum(
+            {part.outcome for part in parts.values()} == {"reproduced"} for parts in by_task.values()
+        )
+        said.append(f"{_NAMES.get(name, name)} passes on {passed} of {len(by_task)} tasks")
+    failed = all(whole.outcome == "not reproduced" for whole in found)
+    numbers = tuple(number for whole in found for number in whole.numbers)
+    return Verdict("not reproduced" if failed else "inconclusive", ", ".join(said), numbers)
 
 
 _KEEPS = (
@@ -204,29 +200,23 @@ CLAIMS: tuple[Claim, ...] = (
         half_the_calls,
         _COLD,
     ),
-    Claim(
-        "one-setting",
-        "One sampler keeps its quality everywhere, in half of the steps",
-        "A sampler of chapter 16 passes its rules (a) and (b) on all four tasks with one setting.",
-        OURS,
-        "Rule (c) of chapter 16. Reproduced if one of its samplers passes both rules on all tasks; not reproduced if "
-        "each fails one of them somewhere.",
-        _one_setting,
-        ("robust_quality",),
-        "16_why_quality_falls",
-        quoted=False,
+    _claim(
+        id="one-setting",
+        title="One sampler keeps its quality everywhere, in half of the steps",
+        words="A sampler of chapter 16 passes its rules (a) and (b) on all four tasks with one setting.",
+        test="Rule (c) of chapter 16. Reproduced if one of its samplers passes both rules on all tasks; not reproduced "
+        "if each fails one of them somewhere.",
+        rule=_one_setting,
+        tables=("robust_quality",),
     ),
-    Claim(
-        "keeps-generating",
-        "InDI keeps its quality in generation",
-        "When it generates from noise, InDI loses nothing between its best number of steps and the largest.",
-        OURS,
-        "Rule (d) of chapter 16. Reproduced if the Fréchet distance at the largest N is above that of the best N by "
-        f"less than {KEPT_DISTANCE:.0%} of it; not reproduced if by more.",
-        lambda evidence: generates_as_well(with_resamples(evidence, "robust_generation"), _INDI),
-        ("robust_generation",),
-        "16_why_quality_falls",
-        quoted=False,
+    _claim(
+        id="keeps-generating",
+        title="InDI keeps its quality in generation",
+        words="When it generates from noise, InDI loses nothing between its best number of steps and the largest.",
+        test="Rule (d) of chapter 16. Reproduced if the Fréchet distance at the largest N is above that of the best N "
+        f"by less than {KEPT_DISTANCE:.0%} of it; not reproduced if by more.",
+        rule=lambda evidence: generates_as_well(with_resamples(evidence, "robust_generation"), _INDI),
+        tables=("robust_generation",),
         also=("robust_generation_resamples",),
     ),
 )

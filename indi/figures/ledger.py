@@ -17,7 +17,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from indi import claims, evaluation, profiles
-from indi.claims import Entry, Number, Outcome, changes, robust
+from indi.claims import Entry, Number, Outcome, changes
 from indi.claims.ledger import OURS
 from indi.evaluation import INPUT
 from indi.figures import capital, interval, show_table
@@ -267,14 +267,12 @@ def changed(entries: Sequence[Entry], profile: str) -> list[Styler]:
 def details(entries: Sequence[Entry], profile: str, places: Mapping[str, str] | None = None) -> str:
     """Every claim as a part that opens: words, rule, numbers, verdict, and where its evidence is.
 
-    The paper's come first, then ours (`claims.robust`), which no count of the ledger has. A plain list of `<details>`;
-    the page's script (book/_static/claims.js) adds filters to it.
+    A plain list of `<details>`; the page's script (book/_static/claims.js) adds filters to it.
 
     Args:
         places: where evidence stands, as `captions.places` gives it; None: only downloads are linked.
     """
-    ours = claims.judge(profile, robust.CLAIMS)
-    cards = [_card(entry, profile, places or {}) for entry in (*entries, *ours)]
+    cards = [_card(entry, profile, places or {}) for entry in entries]
     return '<div class="indi-claims">\n' + "\n".join(cards) + "\n</div>"
 
 
@@ -321,19 +319,18 @@ def _evidence(entry: Entry, places: Mapping[str, str]) -> str:
     """Links to the section, figure, table and data that a verdict rests on."""
     claim = entry.claim
     figure = f"figure-{figure_of(entry)}".replace("_", "-")
-    shown = [figure, *(f"table-{name}".replace("_", "-") for name in claim.tables)]
-    sections = [found for mark in shown if (found := places.get(f"section of {mark}"))]
+    tables = {name: f"table-{name}".replace("_", "-") for name in claim.tables}
+    sections = [places[of] for mark in (figure, *tables.values()) if (of := f"section of {mark}") in places]
     listed = [
         f'<a href="{sections[0]}">section</a>' if sections else f'<a href="{claim.chapter}.html">chapter</a>'
     ]
     if place := places.get(figure):
         listed.append(f'<a href="{place}#{figure}">figure</a>')
-    stored = [name for name in claim.tables if f"data of {name}" in places]
-    for name in stored:
+    stored = {name: mark for name, mark in tables.items() if f"data of {name}" in places}
+    for name, mark in stored.items():
         of = f" {name}" if len(stored) > 1 else ""
-        table = f"table-{name}".replace("_", "-")
-        if place := places.get(table):
-            listed.append(f'<a href="{place}#{table}">table{of}</a>')
+        if place := places.get(mark):
+            listed.append(f'<a href="{place}#{mark}">table{of}</a>')
         listed.append(f'<a href="../results/tables/{name}.csv" download>CSV{of}</a>')
         listed.append(f'<a href="../results/tables/{name}.json" download>its record{of}</a>')
     return " · ".join(listed)
