@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -117,6 +119,30 @@ def test_a_plane_goes_from_point_to_point_in_the_order_of_n() -> None:
     (line,) = (line for line in axes.lines if line.get_label() == "InDI")
     assert np.asarray(line.get_xydata()).tolist() == [list(pair) for pair in points.values()]
     assert [text.get_text() for text in axes.texts] == ["1", "2", "5"]
+
+
+def test_every_point_of_a_stored_plane_tells_where_it_lies_and_what_it_is(project: Path) -> None:
+    rows = pd.DataFrame(
+        [
+            ("indi", n, metric, value, value - width, value + width)
+            for n, pair in {1: (27.0, 0.5), 5: (26.0, 0.25)}.items()
+            for metric, value, width in zip(("psnr", "ssim"), pair, (0.5, 0.01), strict=True)
+        ],
+        columns=["sampler", "steps", "metric", "mean", "low", "high"],
+    )
+    svg = results.save_figure("plane", plots.metric_plane(rows, "ssim"), "smoke").read_text()
+    found = re.search("<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
+    assert found
+    told = json.loads(html.unescape(found[1]))
+    assert [(point["series"], point["steps"]) for point in told] == [("indi", 1), ("indi", 5)]
+    assert told[1]["says"] == "InDI, N = 5: PSNR 26.00 [25.50,\u00a026.50] dB; SSIM 0.250 [0.240,\u00a00.260]"
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert size
+    width, height = map(float, size.groups())
+    marks = [tuple(map(float, at)) for at in re.findall(r'<use [^>]*?x="([\d.]+)" y="([\d.]+)"', svg)]
+    for point in told:
+        x, y = point["x"] * width / 100, point["y"] * height / 100
+        assert min(math.dist((x, y), mark) for mark in marks) < 1, "points of the page, 1/72 inch"
 
 
 def test_numbers_beside_points_can_be_read() -> None:

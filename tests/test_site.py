@@ -6,6 +6,8 @@ The book is built once for this file from the committed results; INDI_BOOK names
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import shutil
@@ -244,6 +246,53 @@ def test_a_claim_has_a_lasting_address_and_a_command_to_copy(opened: Open) -> No
     card.get_by_text("figure", exact=True).click()
     page.wait_for_url(re.compile(r"figure-noise-steps$"))
     assert page.locator("#figure-noise-steps img").is_visible()
+
+
+@in_browser
+@pytest.mark.parametrize("name", ["05_motion", "09_samplers"])
+def test_a_point_of_a_plane_says_its_numbers_and_leads_to_its_pictures(opened: Open, name: str) -> None:
+    page = opened(f"notebooks/{name}.html")
+    figure = page.locator("figure.indi-figure:has(.indi-points)").first
+    points = json.loads(figure.locator(".indi-points").inner_text())
+    alone = [p for p in points if math.dist(*([q["x"], q["y"]] for q in (p, nearest(p, points)))) > 3]
+    point = next(p for p in alone if "link" in p and p["steps"] > 1)
+    box = figure.locator("img").bounding_box()
+    assert box
+    at = (box["x"] + box["width"] * point["x"] / 100, box["y"] + box["height"] * point["y"] / 100)
+    figure.locator("img").scroll_into_view_if_needed()
+    page.evaluate("y => scrollTo(0, y)", at[1] - 300)
+    page.mouse.move(at[0], 300)
+    said = figure.locator(".indi-said")
+    assert point["says"].replace("\u00a0", " ") in said.inner_text().replace("\u00a0", " ")
+    page.mouse.click(at[0], 300)
+    page.mouse.move(5, 5)
+    assert point["says"].replace("\u00a0", " ") in said.inner_text().replace("\u00a0", " "), "chosen stays"
+    said.locator("a").click()
+    page.locator(".ex-more[open]").wait_for()
+    assert page.locator(".ex-steps output").inner_text() == f"N = {point['steps']}"
+    assert page.locator(".ex-sampler input:checked").get_attribute("value") == point["series"]
+
+
+def nearest(point: dict[str, Any], points: list[dict[str, Any]]) -> dict[str, Any]:
+    others = [other for other in points if other is not point]
+    return min(others, key=lambda other: math.dist((point["x"], point["y"]), (other["x"], other["y"])))
+
+
+@in_browser
+def test_the_points_of_a_plane_are_reached_by_keys(opened: Open) -> None:
+    page = opened("notebooks/04_jpeg.html")
+    figure = page.locator("figure.indi-figure:has(.indi-points)").first
+    figure.locator(".indi-ring").focus()
+    said = figure.locator(".indi-said")
+    seen = [said.inner_text()]
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+        seen.append(said.inner_text())
+    points = json.loads(figure.locator(".indi-points").inner_text())
+    curves = list(dict.fromkeys(point["series"] for point in points))
+    of = {name: [point["says"] for point in points if point["series"] == name] for name in curves}
+    for text, wanted in zip(seen, [*of[curves[0]][:3], of[curves[1]][0]], strict=True):
+        assert wanted.replace("\u00a0", " ") in text.replace("\u00a0", " ")
 
 
 @in_browser

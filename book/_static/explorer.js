@@ -413,6 +413,14 @@
     slider.addEventListener("input", () => { now.n = stops[Number(slider.value)]; ahead(); update(); });
     select.addEventListener("change", () => { now.left = select.value; update(); });
 
+    const ask = (key) => {
+      if (!dots.has(key)) return;
+      go(key);
+      more.open = true;
+    };
+    document.addEventListener("indi-ask", (event) => ask(event.detail)); // by a figure of this page, see points.js
+    ask(new URLSearchParams(location.search).get("point")); // by one of another page
+
     const move = (event) => {
       const box = stage.getBoundingClientRect();
       now.at = Math.min(100, Math.max(0, (100 * (event.clientX - box.left)) / box.width));

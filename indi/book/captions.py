@@ -7,6 +7,7 @@ is typed. A figure becomes a plain `<figure>` of the stored SVG, beside which it
 from __future__ import annotations
 
 import html
+import json
 import re
 import tomllib
 import unicodedata
@@ -15,6 +16,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import nbformat
 
@@ -152,15 +154,39 @@ def figure(name: str, notebook: str, profile: str, figures: Path) -> str:
     links = [("data (CSV)", f"figures/{name}.csv")] if (figures / f"{name}.csv").is_file() else []
     listed = _links([*links, ("SVG", f"figures/{name}.svg")], notebook)
     if name in (f"{task}_perception_distortion", f"{task}_strip") and explorer.stored(task, profile):
-        mark = f"{task}-explorer".replace("_", "-")
         shown = "More pictures" if name.endswith("_strip") else "Numbers and pictures of the points"
-        listed = f'<a href="#{mark}">{shown} in the explorer.</a> {listed}'
+        listed = f'<a href="#{_explorer_mark(task)}">{shown} in the explorer.</a> {listed}'
     alt = html.escape(_fill(words["alt"], fill))
     return (
         f'<figure class="indi-figure" id="figure-{name.replace("_", "-")}">\n'
-        f'<div class="indi-wide" tabindex="0"><img src="../results/figures/{name}.svg" alt="{alt}"{box}></div>\n'
-        f"<figcaption>{html.escape(caption)} {listed}</figcaption>\n</figure>"
+        f'<div class="indi-wide" tabindex="0"><div class="indi-plot">'
+        f'<img src="../results/figures/{name}.svg" alt="{alt}"{box}></div></div>\n'
+        f"{_points(drawing, notebook, profile)}<figcaption>{html.escape(caption)} {listed}</figcaption>\n</figure>"
     )
+
+
+def _points(drawing: str, notebook: str, profile: str) -> str:
+    """What a figure tells of its points, for the page's script; each with its place in an explorer, if it is in one."""
+    told = re.search(r"<dc:description>(.*?)</dc:description>", drawing, re.DOTALL)
+    if told is None:
+        return ""
+    tasks = {profiles.words(task): task for task in profiles.RESTORATION}
+    own = next((task for task in tasks.values() if profiles.TASKS[task].chapter == notebook), "")
+    points = json.loads(html.unescape(told[1]))
+    for point in points:
+        task = tasks.get(point["panel"], own)
+        known = explorer.stored(task, profile) if task else None
+        if known and any(
+            (at["sampler"], at["steps"]) == (point["series"], point["steps"]) for at in known["curve"]
+        ):
+            query = urlencode({"point": f"{point['series']} {point['steps']}"})
+            point["link"] = f"{profiles.TASKS[task].chapter}.html?{query}#{_explorer_mark(task)}"
+    data = json.dumps(points, ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" class="indi-points">{data}</script>\n'
+
+
+def _explorer_mark(task: str) -> str:
+    return f"{task}-explorer".replace("_", "-")
 
 
 def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> str:

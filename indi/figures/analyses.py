@@ -110,7 +110,7 @@ def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
         if name not in found.metrics():
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
             continue
-        points[axes] = paths(axes, _levels(found, ["psnr", name]), name)
+        points[axes] = paths(axes, _levels(found, ["psnr", name]), name, bars=False)
         keep_in_frame(axes, points[axes])
         axes.set(xlabel=metric_label("psnr"), ylabel=metric_label(name))
         _least_span(axes, name)
@@ -121,16 +121,16 @@ def _planes(every: Sequence[tuple[str, Measured, str]], columns: int) -> Figure:
 
 
 def _levels(found: Measured, names: Sequence[str]) -> pd.DataFrame:
-    """Means of what was measured: columns sampler, metric, steps, mean; without the input."""
+    """Means of what was measured, without the input: columns sampler, metric, steps, mean, low, high."""
     there = list(dict.fromkeys(found.rows["sampler"]))
     series = [key for key in SAMPLER_LABELS if key in there] or there
-    rows = [
-        (key, name, n, found.mean(name, (key, n)))
-        for name in names
-        for key in series
-        for n in found.steps(key)
-    ]
-    return pd.DataFrame(rows, columns=["sampler", "metric", "steps", "mean"])
+    rows = []
+    for name in names:
+        for key in series:
+            for n in found.steps(key):
+                level = found.interval(name, (key, n))
+                rows.append((key, name, n, level.mean, level.low, level.high))
+    return pd.DataFrame(rows, columns=["sampler", "metric", "steps", "mean", "low", "high"])
 
 
 def against_theory(tasks: Mapping[str, Measured]) -> Figure:

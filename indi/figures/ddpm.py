@@ -40,14 +40,20 @@ def schedules() -> Figure:
     return figure
 
 
-def perception_distortion(means: pd.DataFrame, perception: str) -> Figure:
+def perception_distortion(
+    means: pd.DataFrame, perception: str, intervals: pd.DataFrame | None = None
+) -> Figure:
     """Fig. 12: InDI and the fused curves, labelled with N; every schedule as a small point behind its curve.
 
     Args:
         means: as `comparison.choices` gives it, with PSNR and the perceptual metric.
+        intervals: of the fused curves, as `evaluation.summary` gives them: told by the points, not drawn.
     """
-    chosen = means[means["chosen"]].melt(["sampler", "steps"], [perception, "psnr"], "metric", "mean")
-    figure = metric_plane(chosen, perception)
+    keys = ["sampler", "steps", "metric"]
+    chosen = means[means["chosen"]].melt(keys[:2], [perception, "psnr"], "metric", "mean")
+    if intervals is not None:
+        chosen = chosen.merge(intervals[[*keys, "low", "high"]], how="left", on=keys)
+    figure = metric_plane(chosen, perception, bars=False)
     for name, part in means[~means["chosen"]].groupby("sampler"):
         look = LOOKS[str(name)]
         figure.axes[0].scatter(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,7 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from indi.evaluation import INPUT
-from indi.figures import BLACK, GREY, Look, looks, metric_label
+from indi.evaluation.metrics import describe
+from indi.figures import BLACK, GREY, Look, interval, looks, metric_label
+from indi.records.results import ASKED
 
 STEPS = "number of steps N"
 
@@ -101,12 +105,15 @@ def plane(
     number(axes, points)
 
 
-def paths(axes: Axes, rows: pd.DataFrame, perception: str, distortion: str = "psnr") -> pd.DataFrame:
-    """One metric against another, a path per series in the order of N.
+def paths(
+    axes: Axes, rows: pd.DataFrame, perception: str, distortion: str = "psnr", bars: bool = True
+) -> pd.DataFrame:
+    """One metric against another, a path per series in the order of N, whose points say what they are.
 
     Args:
-        rows: columns sampler, steps, metric, mean and, for bars, low and high. The input is left out.
+        rows: columns sampler, steps, metric, mean and, for intervals, low and high. The input is left out.
         perception, distortion: metrics of the vertical and of the horizontal axis.
+        bars: draw the intervals, where there are any; else only the points tell them.
 
     Returns:
         The points, for `number`: columns series, n, x, y, colour and, of bars, lowx, highx, lowy, highy.
@@ -115,7 +122,8 @@ def paths(axes: Axes, rows: pd.DataFrame, perception: str, distortion: str = "ps
     given = looks(wanted["sampler"])
     wide = wanted.pivot(index=["sampler", "steps"], columns="metric")
     means = wide["mean"]
-    if "low" in rows:
+    bars = bars and "low" in rows
+    if bars:
         bounds = {
             f"{axis}err": np.abs(np.stack([wide[b][name] - means[name] for b in ("low", "high")]))
             for axis, name in (("x", distortion), ("y", perception))
@@ -127,13 +135,31 @@ def paths(axes: Axes, rows: pd.DataFrame, perception: str, distortion: str = "ps
     draw(axes, points, given, "sampler", distortion, perception, path=True)
     names = {"sampler": "series", "steps": "n", distortion: "x", perception: "y"}
     points = points.rename(columns=names)[list(names.values())]
-    bars = {
+    mark = axes.scatter(points["x"], points["y"], visible=False)
+    mark.set_gid(ASKED)
+    mark.set_urls([_said(wide.loc[key], given[key[0]], key, (distortion, perception)) for key in wide.index])
+    drawn = {
         bound + axis: wide[bound][name].to_numpy()
         for axis, name in (("x", distortion), ("y", perception))
         for bound in ("low", "high")
-        if "low" in rows
+        if bars
     }
-    return points.assign(**bars, colour=[given[name].colour for name in points["series"]])
+    return points.assign(**drawn, colour=[given[name].colour for name in points["series"]])
+
+
+def _said(values: pd.Series, look: Look, key: tuple[str, int], names: Sequence[str]) -> str:
+    """What a point is, in JSON: what it says, its series and N."""
+    told = []
+    for name in names:
+        metric, of = (
+            describe(name),
+            [values.get((bound, name), math.nan) for bound in ("mean", "low", "high")],
+        )
+        told.append(
+            f"{metric.label} {interval(of, name).removesuffix(' [no interval]')} {metric.unit}".rstrip()
+        )
+    says = f"{look.label}, N = {key[1]}: {'; '.join(told)}"
+    return json.dumps({"says": says, "series": key[0], "steps": int(key[1])}, ensure_ascii=False)
 
 
 def keep_in_frame(axes: Axes, points: pd.DataFrame) -> None:
@@ -184,10 +210,10 @@ def number(axes: Axes, points: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def metric_plane(rows: pd.DataFrame, perception: str, distortion: str = "psnr") -> Figure:
-    """A figure with one `plane` of two metrics, labelled."""
+def metric_plane(rows: pd.DataFrame, perception: str, distortion: str = "psnr", bars: bool = True) -> Figure:
+    """A figure with one plane of two metrics, see `paths`, labelled."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2))
-    points = paths(axes, rows, perception, distortion)
+    points = paths(axes, rows, perception, distortion, bars)
     keep_in_frame(axes, points)
     axes.set(xlabel=metric_label(distortion), ylabel=metric_label(perception))
     number(axes, points)
@@ -271,8 +297,9 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if handles:
-        # a label takes about 1.2 inches; in a row wider than the figure the last ones would be cut
-        wide = min(len(handles), columns, max(1, int(figure.get_figwidth() / 1.2)))
+        # in a row wider than the figure the last ones would be cut; a letter takes about 0.07 inches
+        label = max(1.2, 0.6 + 0.07 * max(map(len, handles)))
+        wide = min(len(handles), columns, max(1, int(figure.get_figwidth() / label)))
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=wide)
 
 

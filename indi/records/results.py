@@ -25,6 +25,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
@@ -291,14 +292,44 @@ def _notebook(name: str) -> Path:
     return paths.root() / "notebooks" / f"{name}.ipynb"
 
 
+ASKED = "asked"
+"""The gid of a collection of marks whose urls are JSON objects: what the book says of each when it is pointed at."""
+
+
+def _asked(figure: Figure) -> list[dict[str, Any]]:
+    """Those objects, each with its place: x and y in per cent of the figure, from the left and from the top."""
+    marks = [(axes, mark) for axes in figure.axes for mark in axes.collections if mark.get_gid() == ASKED]
+    if marks:
+        figure.draw_without_rendering()  # the layout moves the axes
+    found = []
+    for axes, mark in marks:
+        places = axes.transData.transform(np.asarray(mark.get_offsets()))
+        for place, told in zip(places, mark.get_urls(), strict=True):
+            if axes.bbox.contains(*place):
+                x, y = figure.transFigure.inverted().transform(place)
+                found.append(
+                    {
+                        "x": round(100 * x, 2),
+                        "y": round(100 * (1 - y), 2),
+                        **json.loads(told or "{}"),
+                        "panel": axes.get_title().partition("\n")[0],
+                    }
+                )
+    return found
+
+
 def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | None = None) -> Path:
     """Store a figure as results/<profile>/figures/<name>.svg, and what it draws as <name>.csv.
 
-    The SVG carries no date, so that an unchanged figure is an unchanged file.
+    The SVG carries no date, so that an unchanged figure is an unchanged file. Its description tells where its
+    points lie that can be asked, see `ASKED`.
     """
     path = paths.results(profile) / "figures" / f"{name}.svg"
+    told = {"Date": None} | (
+        {"Description": json.dumps(points, ensure_ascii=False)} if (points := _asked(figure)) else {}
+    )
     with replacing(path) as partial:
-        figure.savefig(partial, format="svg", metadata={"Date": None})
+        figure.savefig(partial, format="svg", metadata=told)
         partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
     if data is not None:
         data = data.drop(columns=list(BESIDE), errors="ignore")  # not drawn
