@@ -331,11 +331,23 @@ def test_the_family_is_its_definition(lam: float) -> None:
 
 @pytest.mark.parametrize("lam", LAMBDAS)
 @pytest.mark.parametrize(("s", "sigma"), [(1.0, 1.0), (0.3, 2.0), (5.0, 1.0)])
-@pytest.mark.parametrize(("n", "stop"), [(1, 0.0), (2, 0.0), (7, 0.0), (100, 0.0), (2, 0.3), (9, 0.6)])
-def test_gain_of_the_family(lam: float, s: float, sigma: float, n: int, stop: float) -> None:
+@pytest.mark.parametrize(
+    ("n", "stop", "power"),
+    [
+        (1, 0.0, 1.0),
+        (2, 0.0, 1.0),
+        (7, 0.0, 1.0),
+        (100, 0.0, 1.0),
+        (2, 0.3, 1.0),
+        (9, 0.6, 0.5),
+        (9, 0.0, 2.0),
+    ],
+)
+def test_gain_of_the_family(lam: float, s: float, sigma: float, n: int, stop: float, power: float) -> None:
     one, times = torch.ones(1, 1, dtype=torch.float64), samplers.uniform_times(n)
-    gain = closed_form.family_gain(lam, n, s, sigma, stop)
-    assert samplers.family(lam, stop)(gaussian(s, sigma), one, times).item() == pytest.approx(gain, rel=1e-11)
+    gain = closed_form.family_gain(lam, n, s, sigma, stop, power)
+    found = samplers.family(lam, stop, power)(gaussian(s, sigma), one, times).item()
+    assert found == pytest.approx(gain, rel=1e-11)
 
 
 @pytest.mark.parametrize("lam", LAMBDAS)
@@ -388,6 +400,8 @@ def test_the_family_refuses_what_it_has_no_rule_for() -> None:
         samplers.family(math.nan)
     with pytest.raises(InDIError, match="below 1"):
         samplers.family(1.0, 1.0)
+    with pytest.raises(InDIError, match="positive"):
+        samplers.family(1.0, power=0.0)
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
@@ -406,6 +420,6 @@ def test_stopping_returns_the_prediction_there(n: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 10, 100])
 def test_our_sampler_has_its_closed_form(n: int) -> None:
     one = torch.ones(1, 1, dtype=torch.float64)
-    gain = closed_form.family_gain(0.8, n, 1.5, 0.7, 0.2)
+    gain = closed_form.family_gain(0.8, n, 1.5, 0.7, power=0.75)
     ours = samplers.sampler("anchored")(gaussian(1.5, 0.7), one, samplers.uniform_times(n))
     assert ours.item() == pytest.approx(gain, rel=1e-12)

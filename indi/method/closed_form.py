@@ -118,7 +118,7 @@ def limit_gain(sampler: str, s: float, sigma: float) -> float:
     raise unknown("sampler", sampler, ("indi", "naive", "cold_diffusion"))
 
 
-def family_gain(lam: float, n: int, s: float, sigma: float, stop: float = 0.0) -> float:
+def family_gain(lam: float, n: int, s: float, sigma: float, stop: float = 0.0, power: float = 1.0) -> float:
     """g with x_0 = g y for `samplers.family(lam)` and exact F, in the Gaussian model of `gaussian_gain`.
 
     Args:
@@ -126,8 +126,9 @@ def family_gain(lam: float, n: int, s: float, sigma: float, stop: float = 0.0) -
         n: calls of F, at least 1.
         s, sigma: standard deviations of x and of the noise in y.
         stop: 0 for n equal steps; else the times before the last are drawn together into [stop, 1].
+        power: of the times, before that; it does not change the limit.
     """
-    times = [1 - (1 - stop) * i / n for i in range(n)]
+    times = [stop + (1 - stop) * (1 - i / n) ** power for i in range(n)]
     g = 1.0
     for t, later in zip(times, [*times[1:], 0.0], strict=True):
         a_g = gaussian_gain(t, s, sigma) * g
