@@ -135,7 +135,10 @@ def test_every_point_of_a_stored_plane_tells_where_it_lies_and_what_it_is(projec
     assert found
     told = json.loads(html.unescape(found[1]))
     assert [(point["series"], point["steps"]) for point in told] == [("indi", 1), ("indi", 5)]
-    assert told[1]["says"] == "InDI, N = 5: PSNR 26.00 [25.50,\u00a026.50] dB; SSIM 0.250 [0.240,\u00a00.260]"
+    assert (
+        told[1]["says"]
+        == "InDI, N = 5: PSNR 26.00 [25.50,\u00a026.50] dB; SSIM 0.250 [0.240,\u00a00.260] (intervals: the bars)"
+    )
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert size
     width, height = map(float, size.groups())

@@ -137,7 +137,9 @@ def paths(
     points = points.rename(columns=names)[list(names.values())]
     mark = axes.scatter(points["x"], points["y"], visible=False)
     mark.set_gid(ASKED)
-    mark.set_urls([_said(wide.loc[key], given[key[0]], key, (distortion, perception)) for key in wide.index])
+    of = "intervals: the bars" if bars else "95 % intervals over images"
+    said = (_said(wide.loc[key], given[key[0]], key, (distortion, perception), of) for key in wide.index)
+    mark.set_urls([json.dumps({**told, "panel": axes.get_title()}, ensure_ascii=False) for told in said])
     drawn = {
         bound + axis: wide[bound][name].to_numpy()
         for axis, name in (("x", distortion), ("y", perception))
@@ -147,19 +149,22 @@ def paths(
     return points.assign(**drawn, colour=[given[name].colour for name in points["series"]])
 
 
-def _said(values: pd.Series, look: Look, key: tuple[str, int], names: Sequence[str]) -> str:
-    """What a point is, in JSON: what it says, its series and N."""
-    told = []
+def _said(
+    values: pd.Series, look: Look, key: tuple[str, int], names: Sequence[str], of: str
+) -> dict[str, Any]:
+    """What a point says when it is asked, its series and N; `of` tells what its intervals are, if it has any."""
+    told, intervals = [], False
     for name in names:
-        metric, of = (
+        metric, numbers = (
             describe(name),
             [values.get((bound, name), math.nan) for bound in ("mean", "low", "high")],
         )
+        intervals |= not math.isnan(numbers[1])
         told.append(
-            f"{metric.label} {interval(of, name).removesuffix(' [no interval]')} {metric.unit}".rstrip()
+            f"{metric.label} {interval(numbers, name).removesuffix(' [no interval]')} {metric.unit}".rstrip()
         )
-    says = f"{look.label}, N = {key[1]}: {'; '.join(told)}"
-    return json.dumps({"says": says, "series": key[0], "steps": int(key[1])}, ensure_ascii=False)
+    says = f"{look.label}, N = {key[1]}: {'; '.join(told)}{f' ({of})' if intervals else ''}"
+    return {"says": says, "series": key[0], "steps": int(key[1])}
 
 
 def keep_in_frame(axes: Axes, points: pd.DataFrame) -> None:

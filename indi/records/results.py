@@ -307,14 +307,8 @@ def _asked(figure: Figure) -> list[dict[str, Any]]:
         for place, told in zip(places, mark.get_urls(), strict=True):
             if axes.bbox.contains(*place):
                 x, y = figure.transFigure.inverted().transform(place)
-                found.append(
-                    {
-                        "x": round(100 * x, 2),
-                        "y": round(100 * (1 - y), 2),
-                        **json.loads(told or "{}"),
-                        "panel": axes.get_title().partition("\n")[0],
-                    }
-                )
+                at = {"x": round(100 * x, 2), "y": round(100 * (1 - y), 2)}
+                found.append(at | json.loads(told or "{}"))
     return found
 
 
@@ -325,9 +319,8 @@ def save_figure(name: str, figure: Figure, profile: str, data: pd.DataFrame | No
     points lie that can be asked, see `ASKED`.
     """
     path = paths.results(profile) / "figures" / f"{name}.svg"
-    told = {"Date": None} | (
-        {"Description": json.dumps(points, ensure_ascii=False)} if (points := _asked(figure)) else {}
-    )
+    points = _asked(figure)
+    told = {"Date": None, "Description": json.dumps(points, ensure_ascii=False) if points else None}
     with replacing(path) as partial:
         figure.savefig(partial, format="svg", metadata=told)
         partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
