@@ -418,26 +418,30 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     lasts = f"InDI keeps its quality{up_to} on {kept.get('holds', 0)} of {tasks} tasks{f' ({rest})' if rest else ''}"
     both = f"both rules of chapter 16 (quality lasts; half the calls of InDI's best N are enough) on all {tasks} tasks"
     passes = (
-        f"{' and '.join(whole)} pass{'es' if len(whole) == 1 else ''} {both}"
+        f"{' and '.join(whole)} pass{'es' if len(whole) == 1 else ''} {both} ({each})"
         if whole
         else f"No sampler tried here is shown to pass {both} ({each}), so InDI stays the default"
     )
-    return [f"{lasts}{_generation_falls(profile)}.", f"{passes}.", *_own_states(profile)]
+    ours = _generation_falls("anchored", profile) if "anchored" in whole else ""
+    return [f"{lasts}{_generation_falls('InDI', profile)}.", f"{passes}{ours}.", *_own_states(profile)]
 
 
 #: What chapter 16 says of a rule that does not hold, for a bracket.
 _LEFT = {"open": "open", "fails": "lost", "not": "not tested"}
 
 
-def _generation_falls(profile: str) -> str:
-    """The end of a sentence: whether generation loses quality by rule (d); "" where not known."""
+def _generation_falls(sampler: str, profile: str) -> str:
+    """The end of a sentence: whether InDI or "anchored" loses quality in generation, by rule (d); "" where not known."""
     if (table := load("robust_generation", profile)) is None:
         return ""
-    (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == "keeps-generating"])
+    wanted = "keeps-generating" if sampler == "InDI" else f"{sampler}-keeps-generating"
+    (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == wanted])
     words = {"reproduced": "keeps", "not reproduced": "does not keep", "inconclusive": "may or may not keep"}
     if (does := words.get(entry.verdict.outcome)) is None:
         return ""
-    return f"; in generation it {does} its best Fréchet distance up to {table.rows['steps'].max()} steps"
+    return (
+        f"; in generation {sampler} {does} its best Fréchet distance up to {table.rows['steps'].max()} steps"
+    )
 
 
 def _own_states(profile: str) -> list[str]:
