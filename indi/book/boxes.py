@@ -431,7 +431,7 @@ _LEFT = {"open": "open", "fails": "lost", "not": "not tested"}
 
 
 def _generation_falls(sampler: str, profile: str) -> str:
-    """The end of a sentence: whether InDI or "anchored" loses quality in generation, by rule (d); "" where not known."""
+    """The end of a sentence: whether InDI, or "anchored", loses quality in generation (rule d); "" where not known."""
     if (table := load("robust_generation", profile)) is None:
         return ""
     wanted = "keeps-generating" if sampler == "InDI" else f"{sampler}-keeps-generating"
