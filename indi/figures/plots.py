@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from indi.errors import InDIError
 from indi.evaluation import INPUT
 from indi.evaluation.metrics import describe
 from indi.figures import BLACK, GREY, Look, interval, looks, metric_label
@@ -155,11 +156,13 @@ def _said(
     """What a point says when it is asked, its series and N; `of` tells what its intervals are, if it has any."""
     told, intervals = [], False
     for name in names:
-        metric, numbers = (
-            describe(name),
-            [values.get((bound, name), math.nan) for bound in ("mean", "low", "high")],
-        )
+        numbers = [values.get((bound, name), math.nan) for bound in ("mean", "low", "high")]
         intervals |= not math.isnan(numbers[1])
+        try:
+            metric = describe(name)
+        except InDIError:  # an exact quantity: its name is for readers
+            told.append(f"{name} = {numbers[0]:.3g}")
+            continue
         told.append(
             f"{metric.label} {interval(numbers, name).removesuffix(' [no interval]')} {metric.unit}".rstrip()
         )
