@@ -7,7 +7,7 @@ their intervals.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -410,38 +410,41 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     tasks = verdicts["task"].nunique()
     count = passed.groupby(verdicts["method"], sort=False).sum()
     whole = [str(method) for method, n in count.items() if n == tasks]
-    each = "; ".join(f"{method}: {n}" for method, n in count.items())
+    others = [f"by {method} on {n}" for method, n in count.items() if n < tasks]
     tried = load("robust_quality", profile)
     up_to = f" up to {tried.rows['steps'].max()} steps" if tried else ""
     kept = verdicts.loc[verdicts["method"] == "InDI", rules[0]].str.partition(" ")[0].value_counts()
     rest = ", ".join(f"{kept[word]} {said}" for word, said in _LEFT.items() if word in kept)
-    lasts = f"InDI keeps its quality{up_to} on {kept.get('holds', 0)} of {tasks} tasks{f' ({rest})' if rest else ''}"
-    both = f"both rules of chapter 16 (quality lasts; half the calls of InDI's best N are enough) on all {tasks} tasks"
-    passes = (
-        f"{' and '.join(whole)} pass{'es' if len(whole) == 1 else ''} {both} ({each})"
+    both = "Both rules of chapter 16 (quality lasts; half the calls of InDI's best N are enough) are"
+    passed_by = (
+        f"{both} passed by {' and '.join(whole)} on all {tasks} tasks{''.join(f', {one}' for one in others)}"
         if whole
-        else f"No sampler tried here is shown to pass {both} ({each}), so InDI stays the default"
+        else f"{both} shown for no sampler on all {tasks} tasks ({', '.join(others)}), so InDI stays the default"
     )
-    ours = _generation_falls("anchored", profile) if "anchored" in whole else ""
-    return [f"{lasts}{_generation_falls('InDI', profile)}.", f"{passes}{ours}.", *_own_states(profile)]
+    return [
+        f"InDI keeps its quality{up_to} on {kept.get('holds', 0)} of {tasks} tasks{f' ({rest})' if rest else ''}.",
+        f"{passed_by}{_generation_falls(['InDI', *whole], profile)}.",
+        *_own_states(profile),
+    ]
 
 
 #: What chapter 16 says of a rule that does not hold, for a bracket.
 _LEFT = {"open": "open", "fails": "lost", "not": "not tested"}
 
 
-def _generation_falls(sampler: str, profile: str) -> str:
-    """The end of a sentence: whether InDI, or "anchored", loses quality in generation (rule d); "" where not known."""
+def _generation_falls(samplers: Sequence[str], profile: str) -> str:
+    """The end of a sentence: which of them, as far as there is a claim, lose quality in generation by rule (d)."""
     if (table := load("robust_generation", profile)) is None:
         return ""
-    wanted = "keeps-generating" if sampler == "InDI" else f"{sampler}-keeps-generating"
-    (entry,) = claims.judge(profile, [claim for claim in robust.CLAIMS if claim.id == wanted])
-    words = {"reproduced": "keeps", "not reproduced": "does not keep", "inconclusive": "may or may not keep"}
-    if (does := words.get(entry.verdict.outcome)) is None:
-        return ""
-    return (
-        f"; in generation {sampler} {does} its best Fréchet distance up to {table.rows['steps'].max()} steps"
-    )
+    wanted = {"keeps-generating": "InDI", "anchored-keeps-generating": "anchored"}
+    entries = claims.judge(profile, [c for c in robust.CLAIMS if wanted.get(c.id) in samplers])
+    ways = {"reproduced": ("keeps", "keep"), "not reproduced": ("does not keep", "do not keep")}
+    steps, said = table.rows["steps"].max(), []
+    for outcome, (one, several) in ways.items():
+        names = [wanted[entry.claim.id] for entry in entries if entry.verdict.outcome == outcome]
+        verb = f"{one} its" if len(names) == 1 else f"{several} their"
+        said += [f"{' and '.join(names)} {verb} best Fréchet distance up to {steps} steps"] if names else []
+    return f"; in generation, {'; '.join(said)}" if said else ""
 
 
 def _own_states(profile: str) -> list[str]:
