@@ -81,26 +81,36 @@ def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path)
 
 
 def _figures_first(page: nbformat.NotebookNode) -> None:
-    """Move folded tables, in place, behind the next figure; one whose section had a figure before it stays."""
+    """Move folded tables, in place, behind the next figure of their section; one without such a figure stays."""
     waiting: list[nbformat.NotebookNode] = []
-    # where those that wait came from, for the last, which no figure follows
+    # where those that wait came from
     holders: list[nbformat.NotebookNode] = []
     seen = False
+
+    def put_back() -> None:
+        for cell, output in zip(holders, waiting, strict=True):
+            cell.outputs.append(output)
+        waiting.clear()
+        holders.clear()
+
     for cell in page.cells:
         if cell.cell_type == "markdown":
+            if re.search(r"^##+ ", cell.source, re.MULTILINE):
+                put_back()
             seen &= re.search(r"^## ", cell.source, re.MULTILINE) is None
             continue
         outputs = cell.get("outputs", [])
         if any('class="indi-figure"' in _html(output) for output in outputs):
             cell.outputs += waiting
-            seen, waiting, holders = True, [], []
+            waiting.clear()
+            holders.clear()
+            seen = True
         elif not seen:
             moved = [out for out in outputs if _html(out).startswith('<details class="indi-table')]
             cell.outputs = [output for output in outputs if output not in moved]
             waiting += moved
             holders += [cell] * len(moved)
-    for cell, output in zip(holders, waiting, strict=True):
-        cell.outputs.append(output)
+    put_back()
 
 
 def _html(output: nbformat.NotebookNode) -> str:
@@ -218,7 +228,8 @@ def table(text: str, notebook: str, profile: str, nth: int, ids: set[str]) -> st
     if rows > LONG:
         first = words.get("fold") or re.split(r"[.;:] ", said or words.get("lead", "Table"))[0].rstrip(".")
         summary = f"<summary>{html.escape(first)}: {rows} rows</summary>"
-        return f'<details class="indi-table indi-long"{mark}>{summary}\n{shown}</details>'
+        unfolded = " open" if words.get("open") else ""
+        return f'<details class="indi-table indi-long"{mark}{unfolded}>{summary}\n{shown}</details>'
     return f'<div class="indi-table"{mark}>{shown}</div>'
 
 
