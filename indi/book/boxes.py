@@ -417,7 +417,7 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     rest = ", ".join(f"{kept[word]} {said}" for word, said in _LEFT.items() if word in kept)
     both = "Both rules of chapter 16 (quality lasts; half the calls of InDI's best N are enough) are"
     passed_by = (
-        f"{both} passed by {' and '.join(whole)} on all {tasks} tasks{''.join(f', {one}' for one in others)}"
+        f"{both} passed by {' and '.join(whole).replace('anchored', 'our sampler anchored')} on all {tasks} tasks{''.join(f', {one}' for one in others)}"
         if whole
         else f"{both} shown for no sampler on all {tasks} tasks ({', '.join(others)}), so InDI stays the default"
     )
