@@ -415,9 +415,10 @@ def _robust(verdicts: pd.DataFrame, profile: str) -> list[str]:
     up_to = f" up to {tried.rows['steps'].max()} steps" if tried else ""
     kept = verdicts.loc[verdicts["method"] == "InDI", rules[0]].str.partition(" ")[0].value_counts()
     rest = ", ".join(f"{kept[word]} {said}" for word, said in _LEFT.items() if word in kept)
+    passing = " and ".join(whole).replace("anchored", "our sampler anchored")
     both = "Both rules of chapter 16 (quality lasts; half the calls of InDI's best N are enough) are"
     passed_by = (
-        f"{both} passed by {' and '.join(whole).replace('anchored', 'our sampler anchored')} on all {tasks} tasks{''.join(f', {one}' for one in others)}"
+        f"{both} passed by {passing} on all {tasks} tasks{''.join(f', {one}' for one in others)}"
         if whole
         else f"{both} shown for no sampler on all {tasks} tasks ({', '.join(others)}), so InDI stays the default"
     )
