@@ -487,9 +487,17 @@ def _scaled(effects: pd.DataFrame, profile: str) -> list[str]:
         PAPER[row.task].batch_size * PAPER[row.task].steps / row.crops for row in longest.itertuples()
     )
     moving = ((fits.rows["slope_low"] > 0) | (fits.rows["slope_high"] < 0)).sum()
+    same = ""
+    if table := load("scale_verdicts", profile):
+        marks = table.rows.drop(columns="claim").map(lambda cell: str(cell).partition(" ")[0])
+        change = marks.nunique(axis=1) > 1
+        names = [name.replace(": ", " (") + ")" for name in table.rows.loc[change, "claim"]]
+        listed = f" (not: {', '.join(names)})" if names else ""
+        same = f", and {(~change).sum()} of {len(change)} verdicts are the same at every length{listed}"
     return [
         *answer,
-        f"Of {len(fits.rows)} effects, {moving} change with the length of the training by more than their interval.",
+        f"Of {len(fits.rows)} effects, {moving} change with the length of the training by more than their interval"
+        f"{same}.",
         f"The paper trains on at least {two(times)} times as many crops: our lines say nothing certain about it.",
     ]
 

@@ -25,7 +25,7 @@ from indi.book import boxes
 from indi.book import run as runner
 from indi.book.figure_links import KEY
 from indi.evaluation import metrics
-from indi.figures import capital, explorer, perception
+from indi.figures import capital, explorer, ledger, perception
 from indi.records import results
 from indi.records.results import Table
 
@@ -310,9 +310,7 @@ def _rests_on(words: Mapping[str, Any], notebook: str, profile: str) -> str:
     images = _count(found)
     data = str(words.get("of") or profiles.get(profile).evaluate or recipe["data"])
     each = " a task" if several else ""
-    count = len(made["trainings"])
-    several_of = "one training of" if count == 1 else f"{count} trainings, each of"
-    trained = f"{several_of} {recipe['steps']:,} steps on {recipe['data']}{each}"
+    trained = f"{ledger.of_steps(made['trainings'])} on {recipe['data']}{each}"
     kind = "" if data.startswith("photographs") else "images of "
     few = f"{words['few']} " if "few" in words else ""
     on = f", {few}{images} {kind}{data}{each}" if images and not words.get("training") else ""

@@ -158,9 +158,17 @@ def restores(rows: pd.DataFrame, what: str) -> str:
 def trained(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all this rests") -> str:
     """On what findings rest: part of a sentence, which begins with `what`. Arguments as those of `rests_on`."""
     recipe = trainings[0]["recipe"]
-    several = "one training" if len(trainings) == 1 else f"{len(trainings)} trainings, each"
-    steps, whole = recipe["steps"], recipes.recipe(recipe["task"], "paper").steps
-    return f"{what} on {count} images and {several} of {steps:,} steps (the paper: {whole:,})"
+    whole = recipes.recipe(recipe["task"], "paper").steps
+    return f"{what} on {count} images and {of_steps(trainings)} (the paper: {whole:,})"
+
+
+def of_steps(trainings: Sequence[Mapping[str, Any]]) -> str:
+    """How many trainings of how many steps: "one training of 700 steps", "3 trainings of 750 to 6,000 steps"."""
+    counts = sorted({one["recipe"]["steps"] for one in trainings})
+    steps = " to ".join(f"{count:,}" for count in dict.fromkeys([counts[0], counts[-1]]))
+    if len(trainings) == 1:
+        return f"one training of {steps} steps"
+    return f"{len(trainings)} trainings{', each' if len(counts) == 1 else ''} of {steps} steps"
 
 
 def rests_on(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all this rests") -> str:
