@@ -49,6 +49,15 @@ def test_the_images_are_chosen_by_the_rules() -> None:
     assert sorted(few) == ["image0", "image1", "image2"], "each image once"
 
 
+def test_a_loss_is_called_a_loss() -> None:
+    rows = points(3)
+    worse = (rows["image"] == "image0") & (rows["sampler"] == "indi") & (rows["metric"] == "lpips_squeeze")
+    rows.loc[worse & (rows["steps"] == 5), "value"] += 0.1
+    least = explorer.choose(rows, "lpips_squeeze")[2]
+    assert (least["image"], least["title"]) == ("image0", "Steps hurt most")
+    assert "the largest loss in LPIPS" in least["why"]
+
+
 @pytest.mark.skipif(not STORED, reason="no explorer is stored")
 @pytest.mark.parametrize("task", STORED)
 def test_the_record_is_that_of_the_table(task: str) -> None:

@@ -82,16 +82,13 @@ def put(page: nbformat.NotebookNode, notebook: str, profile: str, figures: Path)
 
 def _figures_first(page: nbformat.NotebookNode) -> None:
     """Move folded tables, in place, behind the next figure of their section; one without such a figure stays."""
-    waiting: list[nbformat.NotebookNode] = []
-    # where those that wait came from
-    holders: list[nbformat.NotebookNode] = []
+    waiting: list[tuple[nbformat.NotebookNode, nbformat.NotebookNode]] = []  # (the cell it is from, table)
     seen = False
 
     def put_back() -> None:
-        for cell, output in zip(holders, waiting, strict=True):
-            cell.outputs.append(output)
+        for holder, table in waiting:
+            holder.outputs.append(table)
         waiting.clear()
-        holders.clear()
 
     for cell in page.cells:
         if cell.cell_type == "markdown":
@@ -101,15 +98,13 @@ def _figures_first(page: nbformat.NotebookNode) -> None:
             continue
         outputs = cell.get("outputs", [])
         if any('class="indi-figure"' in _html(output) for output in outputs):
-            cell.outputs += waiting
+            cell.outputs += [table for _, table in waiting]
             waiting.clear()
-            holders.clear()
             seen = True
         elif not seen:
             moved = [out for out in outputs if _html(out).startswith('<details class="indi-table')]
             cell.outputs = [output for output in outputs if output not in moved]
-            waiting += moved
-            holders += [cell] * len(moved)
+            waiting += [(cell, table) for table in moved]
     put_back()
 
 
@@ -181,14 +176,17 @@ def _points(drawing: str, notebook: str, profile: str) -> str:
     if told is None:
         return ""
     tasks = {profiles.words(task): task for task in profiles.RESTORATION}
-    own = next((task for task in tasks.values() if profiles.TASKS[task].chapter == notebook), "")
+    own = _task(notebook, "")
     points = json.loads(html.unescape(told[1]))
+    shown = {
+        (task, at["sampler"], at["steps"])
+        for task in {tasks.get(point["panel"], own) for point in points} - {""}
+        if (record := explorer.stored(task, profile))
+        for at in record["curve"]
+    }
     for point in points:
         task = tasks.get(point["panel"], own)
-        known = explorer.stored(task, profile) if task else None
-        if known and any(
-            (at["sampler"], at["steps"]) == (point["series"], point["steps"]) for at in known["curve"]
-        ):
+        if (task, point["series"], point["steps"]) in shown:
             query = urlencode({"point": f"{point['series']} {point['steps']}"})
             point["link"] = f"{profiles.TASKS[task].chapter}.html?{query}#{_explorer_mark(task)}"
     data = json.dumps(points, ensure_ascii=False).replace("<", "\\u003c")
@@ -247,8 +245,9 @@ def _links(links: list[tuple[str, str]], notebook: str) -> str:
     return f'<span class="indi-downloads">{" · ".join(listed)}</span>'
 
 
-def _task(notebook: str) -> str:
-    return next((task for task in profiles.RESTORATION if profiles.TASKS[task].chapter == notebook), "jpeg")
+def _task(notebook: str, other: str = "jpeg") -> str:
+    """The task that a chapter restores; `other` for chapters of none."""
+    return next((task for task in profiles.RESTORATION if profiles.TASKS[task].chapter == notebook), other)
 
 
 def _load(name: str, profile: str) -> Table | None:

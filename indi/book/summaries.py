@@ -7,7 +7,7 @@ these, numbers those of the tables. What a notebook printed about verdicts when 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import nbformat
 import pandas as pd
@@ -16,7 +16,7 @@ from indi import evaluation, profiles
 from indi.book import boxes
 from indi.claims import Entry
 from indi.evaluation import INPUT, real_blur
-from indi.figures import capital, ddpm, ledger, metric_label, perception, show_table
+from indi.figures import capital, ddpm, ledger, metric_label, perception, show_table, span
 from indi.records.results import Table
 from indi.training import recipes
 
@@ -159,7 +159,7 @@ def _how_many_rest(own: Sequence[Entry], count: int) -> str:
     if not 0 < len(fewer) < len(measured):
         return "all this rests"
     rest = len(measured) - len(fewer)
-    return f"of the verdicts, {len(fewer)} rest on other runs with fewer images ({_span(fewer)}) and {rest}"
+    return f"of the verdicts, {len(fewer)} rest on other runs with fewer images ({span(fewer)}) and {rest}"
 
 
 def front(profile: str, entries: Sequence[Entry]) -> str:
@@ -221,19 +221,13 @@ def _how_sure(tables: Mapping[str, Table]) -> str:
     first = trainings[0][0]["recipe"]
     paper = recipes.recipe(first["task"], "paper")
     images = [table.rows["image"].nunique() for table in tables.values()]
-    seeds = _span(map(len, trainings))
+    seeds = span(map(len, trainings))
     covered = "" if min(map(len, trainings)) > 1 else ", not another training"
     several = "One training" if seeds == "1" else f"{seeds} trainings"
     return (
-        f"**How sure are we?** {several} of {_span(steps)} steps per task (the paper: {paper.steps:,}), tested on "
-        f"{_span(images)} photographs; intervals cover other photographs{covered}."
+        f"**How sure are we?** {several} of {span(steps)} steps per task (the paper: {paper.steps:,}), tested on "
+        f"{span(images)} photographs; intervals cover other photographs{covered}."
     )
-
-
-def _span(values: Iterable[int]) -> str:
-    """ "3", or "1 to 3"."""
-    found = sorted(set(values))
-    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
 def grid(profile: str, entries: Sequence[Entry]) -> str:

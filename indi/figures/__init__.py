@@ -98,6 +98,12 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def span(values: Iterable[int]) -> str:
+    """ "3", or "1 to 3"."""
+    found = sorted(set(values))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
 def perception(rows: pd.DataFrame) -> str:
     """LPIPS, of whichever network was measured; SSIM where none was."""
     return next((name for name in rows["metric"].unique() if name.startswith("lpips")), "ssim")

@@ -212,14 +212,12 @@ def choose(rows: pd.DataFrame, perception: str) -> list[dict[str, str]]:
     count = len(gain)
     middle = list(gain.index[np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")])
     loss = (wide["psnr", "indi", last] - wide["psnr", "indi", 1]).sort_values(kind="stable")
-    least = (
-        ("Steps hurt most", "largest loss") if gain.iloc[-1] < 0 else ("Steps help least", "smallest gain")
-    )
-    least = (least[0], f"the {least[1]} in {label} from N = 1 to {best}")
+    hurts = gain.iloc[-1] < 0
+    least, change = ("hurt most", "largest loss") if hurts else ("help least", "smallest gain")
     rules = [
         (list(gain.index), "Steps help most", f"the largest gain in {label} from N = 1 to {best}"),
         (middle, "A typical image", f"the median gain in {label} from N = 1 to {best}"),
-        (list(gain.index[::-1]), *least),
+        (list(gain.index[::-1]), f"Steps {least}", f"the {change} in {label} from N = 1 to {best}"),
         (list(loss.index), "Most PSNR lost", f"the largest loss of PSNR from N = 1 to {last}"),
     ]
     if "naive" in better.columns.get_level_values(0):

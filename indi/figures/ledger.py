@@ -20,7 +20,7 @@ from indi import claims, evaluation, profiles
 from indi.claims import Entry, Number, Outcome, changes
 from indi.claims.ledger import OURS
 from indi.evaluation import INPUT
-from indi.figures import capital, interval, show_table
+from indi.figures import capital, interval, show_table, span
 from indi.training import recipes
 
 #: Sign, and colour of the border; the word stands beside them, so that none is needed to read it.
@@ -164,11 +164,9 @@ def trained(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all
 
 def of_steps(trainings: Sequence[Mapping[str, Any]]) -> str:
     """How many trainings of how many steps: "one training of 700 steps", "3 trainings of 750 to 6,000 steps"."""
-    counts = sorted({one["recipe"]["steps"] for one in trainings})
-    steps = " to ".join(f"{count:,}" for count in dict.fromkeys([counts[0], counts[-1]]))
-    if len(trainings) == 1:
-        return f"one training of {steps} steps"
-    return f"{len(trainings)} trainings{', each' if len(counts) == 1 else ''} of {steps} steps"
+    counts = {one["recipe"]["steps"] for one in trainings}
+    many = f"{len(trainings)} trainings{', each' if len(counts) == 1 else ''}"
+    return f"{'one training' if len(trainings) == 1 else many} of {span(counts)} steps"
 
 
 def rests_on(trainings: Sequence[Mapping[str, Any]], count: int, what: str = "all this rests") -> str:
